@@ -1,0 +1,12 @@
+# One sanitizer family a build tree; the presets `debug` and `tsan` choose it.
+if(BACKPROP_SANITIZE_ADDRESS AND BACKPROP_SANITIZE_THREAD)
+    message(FATAL_ERROR "AddressSanitizer and ThreadSanitizer cannot be in one build")
+endif()
+if(BACKPROP_SANITIZE_ADDRESS)
+    add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=address,undefined)
+endif()
+if(BACKPROP_SANITIZE_THREAD)
+    add_compile_options(-fsanitize=thread)
+    add_link_options(-fsanitize=thread)
+endif()

@@ -1,0 +1,61 @@
+/*
+ * The pipeline: a dataset seen through a job spec, as splits of numeric rows.
+ *
+ * Opening it splits the rows, drops those without a target, fits the preprocessing to the
+ * training split alone, and (for tables) lays the features out as one float matrix; images
+ * stay mapped as bytes and are scaled while a batch is gathered. Filling a batch is pure:
+ * any thread may fill any range at any time, and the same arguments give the same bits.
+ */
+#ifndef BACKPROP_PIPELINE_H
+#define BACKPROP_PIPELINE_H
+
+#include "base/error.h"
+#include "dataset_file.h"
+#include "preprocess.h"
+#include "spec/job_spec.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum split { IN_TRAIN, IN_VALIDATION, IN_TEST, SPLIT_COUNT };
+
+struct pipeline;
+
+/* Borrows all three, which must outlive the pipeline. ERR_INVALID when a split comes out
+ * empty or the data does not fit the spec (with the figures). New object. */
+int pipeline_open(const struct dataset_file *file, const struct dataset_facts *facts,
+                  const struct job_spec *spec, struct pipeline **ret_pipeline,
+                  struct error *err) __attribute__((warn_unused_result));
+void pipeline_close(struct pipeline *pipeline);
+
+/* Rows of a split. */
+size_t pipeline_rows(const struct pipeline *pipeline, enum split split);
+
+/* Rows dropped because the target (or a "drop" column) had no value. */
+size_t pipeline_dropped_rows(const struct pipeline *pipeline);
+
+/* The transforms fitted to the training split; borrowed. */
+const struct preprocess *pipeline_preprocess(const struct pipeline *pipeline);
+
+/*
+ * The order of the training rows in an epoch: a permutation from (seed, RNG_SHUFFLE, epoch)
+ * alone. `order` has room for pipeline_rows(IN_TRAIN) entries. Epochs count from 0.
+ */
+void pipeline_shuffle(const struct pipeline *pipeline, uint64_t epoch, uint32_t *ret_order);
+
+/*
+ * Fills `count` rows of a split: those at `order[0 … count)`, or, when order is NULL, rows
+ * first … first + count.
+ *   x:      [count, features] row-major float32
+ *   target: TARGET_CATEGORY: labels as int32 [count];
+ *           TARGET_NUMBER: normalized values as float32 [count, target_width]
+ */
+void pipeline_fill(const struct pipeline *pipeline, enum split split, const uint32_t *order,
+                   size_t first, size_t count, float *ret_x, void *ret_target);
+
+/* Original row numbers (0-based, in the dataset's part) of the same rows, for messages. */
+void pipeline_source_rows(const struct pipeline *pipeline, enum split split,
+                          const uint32_t *order, size_t first, size_t count,
+                          uint64_t *ret_rows);
+
+#endif

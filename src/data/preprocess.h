@@ -1,0 +1,72 @@
+/*
+ * Preprocessing: the fitted transforms between a dataset's columns and a network's numbers.
+ * They are fitted once to the training split, kept with the model as JSON, and applied
+ * again when the model predicts.
+ *
+ *   {"kind": "table", "inputs": [
+ *      {"name": "Age", "type": "number", "fill": 29.7, "shift": 29.7, "scale": 14.5,
+ *       "indicator": false},
+ *      {"name": "Sex", "type": "category", "values": ["female", "male"], "indicator": false}],
+ *    "target": {"name": "Survived", "type": "category", "values": ["0", "1"]}}
+ *   {"kind": "arrays", "sample_shape": [28, 28], "input": {"shift": 0, "scale": 255},
+ *    "target": {"name": "label", "type": "category", "values": ["0", …]}}
+ *   a number target: {"name", "type": "number", "shift": 206855.8, "scale": 115395.6, "width": 1}
+ *
+ * A number becomes (x - shift) / scale; a scale of a constant column is 1.
+ */
+#ifndef BACKPROP_PREPROCESS_H
+#define BACKPROP_PREPROCESS_H
+
+#include "base/error.h"
+#include "base/violations.h"
+#include "spec/job_spec.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct number_transform {
+    double fill; /* for a missing value, before shift and scale */
+    double shift, scale;
+};
+
+struct preprocess_column {
+    char *name;
+    enum column_type type; /* NUMBER or CATEGORY */
+    struct number_transform number;
+    size_t value_count;
+    char **values; /* CATEGORY, in the order of the one-hot features */
+    bool indicator;
+    bool required; /* "missing": "drop": predict refuses a row without it */
+};
+
+struct preprocess {
+    enum dataset_kind kind;
+    struct shape sample_shape;  /* arrays: what one input looks like */
+    struct number_transform array; /* arrays */
+    int input_count;            /* tables */
+    struct preprocess_column *inputs;
+    int64_t feature_count;      /* numbers of one sample */
+    char *target_name;
+    enum target_type target;
+    size_t class_count;         /* TARGET_CATEGORY */
+    char **classes;
+    struct number_transform target_number;
+    int64_t target_width;
+};
+
+int preprocess_parse(const json_t *json, struct preprocess **ret_preprocess,
+                     struct error *err) __attribute__((warn_unused_result));
+json_t *preprocess_to_json(const struct preprocess *preprocess); /* new, NULL: no memory */
+void preprocess_free(struct preprocess *preprocess);
+
+/*
+ * The body of a predict request to numbers: {"rows": [{column: value}]} for a table,
+ * {"inputs": [nested lists or flat list]} for arrays. Numbers may come as strings; an
+ * unknown category is treated as missing; an unknown column is a violation. At most
+ * `max_rows`. On success *ret_x is [rows, feature_count], to be freed by the caller.
+ */
+int preprocess_request(const struct preprocess *preprocess, const json_t *body,
+                       size_t max_rows, float **ret_x, size_t *ret_rows,
+                       struct violations *violations) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * One HTTP exchange, as a handler sees it.
+ *
+ * A handler is called on an HTTP thread when the request's body is whole (streamed uploads
+ * have their own hooks, see upload.h). It must see to it that exactly one reply_…() of
+ * reply.h is called for the request, at once or later, from whatever thread: until then the
+ * connection is suspended and costs no thread. Everything here is valid until that reply.
+ */
+#ifndef BACKPROP_HTTP_REQUEST_H
+#define BACKPROP_HTTP_REQUEST_H
+
+#include "base/error.h"
+#include "server.h"
+#include "store/tokens.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ROUTE_MAX_PARAMS 2
+
+struct route;
+struct request;
+
+struct server *request_server(struct request *request);
+
+/* The value of the n-th {…} in the route's pattern. */
+const char *request_param(struct request *request, int n);
+
+/* A query argument, percent-decoded; NULL when it is not there. */
+const char *request_query(struct request *request, const char *name);
+
+/* Every query argument, in order. */
+void request_each_query(struct request *request,
+                        void (*each)(void *context, const char *name, const char *value),
+                        void *context);
+
+/* A header's value, or NULL. */
+const char *request_header(struct request *request, const char *name);
+
+/* The body: `length` bytes and a NUL. */
+const char *request_body(struct request *request, size_t *ret_length);
+
+/* Takes the body over; the caller frees it. */
+char *request_take_body(struct request *request, size_t *ret_length);
+
+/* A handler's own state, freed with `release` after the reply was sent. */
+void request_set_state(struct request *request, void *state, void (*release)(void *state));
+void *request_state(struct request *request);
+
+/* True when the client prefers `type` ("text/csv", "text/event-stream") by Accept. */
+bool request_accepts(struct request *request, const char *type);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * The table of routes. A handler file exports its handlers; routes.c lists every route once:
+ * method, pattern, scope, body. From that table come 404, 405 with Allow, 413, 415 and the
+ * check of scopes, so that no handler has to.
+ */
+#ifndef BACKPROP_HTTP_ROUTE_H
+#define BACKPROP_HTTP_ROUTE_H
+
+#include "request.h"
+
+enum body_kind {
+    BODY_NONE,  /* a body is refused (an empty one is not) */
+    BODY_JSON,  /* kept whole up to body_max, Content-Type checked, given to `handle` */
+    BODY_UPLOAD /* streamed through upload.h */
+};
+
+typedef void request_handler(struct request *request);
+
+struct route {
+    const char *method;
+    const char *pattern; /* "/v1/jobs/{id}/cancel"; {} matches one segment */
+    int scope;           /* enum token_scope; 0: open to everyone (livez, readyz) */
+    enum body_kind body;
+    size_t body_max;
+    request_handler *handle;
+};
+
+extern const struct route route_table[]; /* ends with method NULL */
+
+/* The handlers, by the file that has them. */
+
+/* datasets.c */
+request_handler datasets_handle_create, datasets_handle_list, datasets_handle_get,
+    datasets_handle_preview, datasets_handle_delete;
+/* jobs.c */
+request_handler jobs_handle_create, jobs_handle_validate, jobs_handle_list, jobs_handle_get,
+    jobs_handle_delete;
+/* job_actions.c */
+request_handler job_handle_cancel, job_handle_stop, job_handle_pause, job_handle_resume;
+/* job_metrics.c */
+request_handler job_handle_metrics;
+/* job_events.c */
+request_handler job_handle_events, job_handle_checkpoints;
+/* models.c */
+request_handler models_handle_list, models_handle_get, models_handle_delete;
+/* weights.c */
+request_handler model_handle_weights;
+/* predict.c */
+request_handler model_handle_predict;
+/* operations.c */
+request_handler operations_handle_livez, operations_handle_readyz, operations_handle_info,
+    operations_handle_metrics, operations_handle_openapi, operations_handle_dashboard;
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * The scheduler: one thread that owns every worker process.
+ *
+ * It starts queued jobs while slots are free (highest priority, then oldest; a job takes as
+ * many slots as it has threads, and the head of the queue waits for its slots rather than
+ * being overtaken), moves frames between workers and the store, and ends what is to end.
+ * Ingest and serving workers have limits of their own and take no slot.
+ *
+ * All functions may be called from any thread. Callbacks come on the scheduler's or the
+ * store's thread and must not block. It knows nothing of HTTP.
+ */
+#ifndef BACKPROP_SCHED_H
+#define BACKPROP_SCHED_H
+
+#include "base/error.h"
+#include "base/id.h"
+#include "store/jobs.h"
+#include "store/store.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct sched;
+
+struct sched_config {
+    struct store *store;
+    const char *data_dir;    /* dataset files are in data_dir/datasets/<sha256> */
+    const char *worker_path; /* the backprop-worker executable */
+    int slots;               /* --workers */
+    int max_ingests;         /* at once */
+    int max_serving;         /* warm models at once; the longest unused one goes first */
+    int64_t serving_idle_ns; /* a warm model that nobody asks ends after this */
+    int64_t silence_ns;      /* a worker that says nothing for this long is killed */
+    /* Something about this job changed and is committed: status, progress, events. */
+    void (*on_change)(void *context, const char *job_id);
+    void *context;
+};
+
+/* Copies the configuration's strings. Recovers jobs of an earlier process first. New object. */
+int sched_start(const struct sched_config *config, struct sched **ret_sched,
+                struct error *err) __attribute__((warn_unused_result));
+
+/* Ends new starts, asks running jobs to checkpoint and go back to the queue, kills what has
+ * not ended by `deadline_ns` (clock_monotonic_ns), joins the thread, frees. */
+void sched_stop(struct sched *sched, int64_t deadline_ns);
+
+/* A job was queued (committed): look at the queue soon. */
+void sched_wake(struct sched *sched);
+
+/* Passes on what a user asked for, after jobs_act() committed it. */
+void sched_act(struct sched *sched, const char *job_id, enum job_action action);
+
+/* The model or dataset is being deleted: its warm workers end. */
+void sched_forget_model(struct sched *sched, const char *model_id);
+
+/* Figures for /v1/info and /metrics. */
+struct sched_stats {
+    int slots, slots_used;
+    int training, ingesting, serving; /* live workers */
+    int64_t started, crashed;         /* workers since the start */
+};
+void sched_stats(struct sched *sched, struct sched_stats *ret_stats);
+
+/*
+ * Ingest. Descriptors are taken over (closed) in every case. `done` is called once, with the
+ * facts as JSON text (borrowed) and rc 0; with ERR_INVALID or ERR_TOO_LARGE and the
+ * worker's violations as JSON text [{"pointer", "detail"}]; or with another error.
+ * ERR_BUSY at once when too many are waiting.
+ */
+struct ingest_job {
+    int part_count;
+    const char *part_names[8]; /* see data/ingest.h; copied */
+    int part_fds[8];
+    int output_fd;
+    const char *options; /* JSON text: {"header", "delimiter", "missing", …}; copied */
+    void (*done)(void *context, int rc, const char *json, size_t length,
+                 const struct error *err);
+    void *context;
+};
+int sched_ingest(struct sched *sched, const struct ingest_job *job, struct error *err)
+    __attribute__((warn_unused_result));
+
+/*
+ * Asks a serving worker for a model (started if none is warm): `verb` is "predict" (later
+ * "evaluate", "generate"), `body` the user's JSON, taken over if 0 is returned. `done` is
+ * called once: rc 0 with the worker's reply {"status": 200, "body": {…}} as JSON text
+ * (borrowed), or an error.
+ */
+typedef void sched_reply(void *context, int rc, const char *json, size_t length,
+                         const struct error *err);
+int sched_ask(struct sched *sched, const char *model_id, const char *verb, char *body,
+              size_t length, sched_reply *done, void *context, struct error *err)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * Attributes: the typed values of one object of the spec (a layer, an optimizer, a
+ * schedule, a loss), read through a table of keys.
+ *
+ * A table row says a key's name, type, bounds, choices and default. One reader walks any
+ * table: it reports every violation at once, fills in the defaults, writes the canonical
+ * JSON and the values. So a new layer or optimizer is a new table and no new parser.
+ */
+#ifndef BACKPROP_ATTRS_H
+#define BACKPROP_ATTRS_H
+
+#include "base/violations.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ATTRS_MAX 16
+#define ATTR_STRING_SIZE 64
+#define ATTR_LIST_MAX 16
+
+enum key_type {
+    KEY_NUMBER,  /* a finite double in [minimum, maximum] */
+    KEY_INTEGER, /* an integer in [minimum, maximum] */
+    KEY_BOOLEAN,
+    KEY_CHOICE,  /* one of `choices` */
+    KEY_STRING,  /* at most ATTR_STRING_SIZE - 1 bytes */
+    KEY_INTEGERS /* an integer or a list of `list_length` integers (0: 1 … ATTR_LIST_MAX) */
+};
+
+struct key {
+    const char *name;
+    enum key_type type;
+    double minimum, maximum;    /* numbers and integers; inclusive … */
+    bool above_minimum;         /* … but for these two: minimum < x, x < maximum */
+    bool below_maximum;
+    const char *const *choices; /* KEY_CHOICE: NULL-terminated */
+    const char *fallback;       /* default as JSON text ("0.9", "\"relu\""); NULL: required */
+    const char *word;           /* another accepted string, e.g. "auto"; NULL: none */
+    int list_length;
+};
+
+struct attr {
+    const struct key *key;
+    bool is_word;     /* the value is key->word */
+    double number;    /* KEY_NUMBER, KEY_INTEGER, KEY_BOOLEAN (0 or 1) */
+    int64_t integer;  /* KEY_INTEGER, KEY_BOOLEAN; index into choices for KEY_CHOICE */
+    char string[ATTR_STRING_SIZE]; /* KEY_CHOICE, KEY_STRING */
+    int64_t list[ATTR_LIST_MAX];
+    int list_count;
+};
+
+struct attrs {
+    int count;
+    struct attr items[ATTRS_MAX];
+};
+
+/*
+ * Reads `object` by the table `keys` (ended by a row whose name is NULL). Keys that are in
+ * neither `keys` nor `others` (NULL-terminated names, may be NULL) are violations that name
+ * the nearest known key. Values and defaults are put into *ret_attrs, and into `canonical`
+ * (an object, borrowed) in the order of the table. `pointer` is the JSON Pointer of `object`.
+ * Returns 0, or ERR_INVALID when it added violations; what could be read is set even then.
+ */
+int attrs_read(const json_t *object, const char *pointer, const struct key *keys,
+               const char *const *others, struct attrs *ret_attrs, json_t *canonical,
+               struct violations *violations);
+
+/* Values by name; asking for a key that the table does not have is a bug (assert). */
+const struct attr *attrs_find(const struct attrs *attrs, const char *name);
+double attrs_number(const struct attrs *attrs, const char *name);
+int64_t attrs_integer(const struct attrs *attrs, const char *name);
+bool attrs_boolean(const struct attrs *attrs, const char *name);
+const char *attrs_string(const struct attrs *attrs, const char *name);
+
+#endif

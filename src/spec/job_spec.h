@@ -1,0 +1,148 @@
+/*
+ * The job spec: what a user posts to /v1/jobs, parsed, checked against the facts of its
+ * dataset, with every default filled in.
+ *
+ * Parsing is the same code in the daemon (which answers with all violations) and in the
+ * worker (which gets the canonical JSON with its task): parse(canonical) succeeds and its
+ * canonical JSON is the same text.
+ */
+#ifndef BACKPROP_JOB_SPEC_H
+#define BACKPROP_JOB_SPEC_H
+
+#include "attrs.h"
+#include "base/violations.h"
+#include "facts.h"
+#include "model_spec.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Hard limits, whatever the machine. docs/API.md lists them. */
+#define SPEC_MAX_BYTES (1024 * 1024)
+#define SPEC_MAX_DEPTH 32
+#define SPEC_MAX_UNITS 65536
+#define SPEC_MAX_PARAMETERS INT64_C(1000000000)
+#define SPEC_MAX_BATCH 65536
+#define SPEC_MAX_EPOCHS 1000000
+#define SPEC_MAX_THREADS 256
+#define SPEC_MAX_NAME_BYTES 200
+#define SPEC_MAX_ONE_HOT 100 /* "inputs": "auto" passes over wider categories */
+
+/* A named choice with attributes of its own: {"type": "adam", "learning_rate": 0.001}. */
+struct choice {
+    const char *type; /* static storage: a name of the matching table */
+    struct attrs attrs;
+};
+
+enum normalization { NORMALIZE_NONE, NORMALIZE_ZSCORE, NORMALIZE_MINMAX, NORMALIZE_BYTES };
+enum missing_rule { MISSING_MEAN, MISSING_MEDIAN, MISSING_ZERO, MISSING_DROP, MISSING_INDICATOR };
+
+/* One input column of a table. A number gives one feature, and one more for "indicator"
+ * (1 where the value was missing, the value itself replaced by the mean). A category gives
+ * one feature for each of its values; a missing one is all zeros (or drops the row, or with
+ * "indicator" sets one more feature). */
+struct input_column {
+    int column; /* index into the facts' columns */
+    enum normalization normalization; /* numbers */
+    enum missing_rule missing;
+    int feature_count;
+};
+
+enum target_type { TARGET_CATEGORY, TARGET_NUMBER };
+
+struct features_spec {
+    int input_count; /* tables; 0 for arrays */
+    struct input_column *inputs;
+    enum normalization array_normalization; /* arrays: NONE, BYTES (x / 255), ZSCORE */
+    int target_column;                      /* index into the facts' columns */
+    enum target_type target;
+    enum normalization target_normalization; /* TARGET_NUMBER: NONE or ZSCORE */
+    int64_t target_width; /* classes, or numbers to predict */
+};
+
+/* How the network's output meets the target. */
+enum loss_type {
+    LOSS_CROSS_ENTROPY,        /* logits [rows, classes], labels [rows] */
+    LOSS_BINARY_CROSS_ENTROPY, /* one logit a row, labels 0 or 1 */
+    LOSS_MSE,
+    LOSS_MAE,
+    LOSS_HUBER /* attribute delta */
+};
+
+struct loss_spec {
+    enum loss_type type;
+    double delta; /* LOSS_HUBER */
+};
+
+enum split_type { SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_FIXED };
+
+/* SPLIT_FIXED: the dataset's own test part is the test split, and validation is taken from
+ * the train part in the order of the rows' random permutation, as in SPLIT_RANDOM. */
+struct split_spec {
+    enum split_type type;
+    double train, validation, test;
+};
+
+struct early_stopping_spec {
+    bool enabled;
+    char monitor[ATTR_STRING_SIZE]; /* "val_loss", "loss", "val_accuracy", … */
+    int64_t patience;               /* epochs */
+    double min_delta;
+    bool restore_best_weights;
+};
+
+struct job_spec {
+    char name[SPEC_MAX_NAME_BYTES + 1];
+    char dataset[64];
+    struct features_spec features;
+    struct model_spec model;
+    struct loss_spec loss;
+    struct choice optimizer;              /* sgd, rmsprop, adam, adamw */
+    struct choice learning_rate_schedule; /* constant, step, exponential, cosine,
+                                             reduce_on_plateau; each with warmup_steps */
+    double clip_norm, clip_value;         /* 0: off */
+    int64_t epochs, batch_size;
+    uint64_t seed;
+    struct split_spec split;
+    struct early_stopping_spec early_stopping;
+    int64_t checkpoint_every_seconds, checkpoint_keep_best, checkpoint_keep_latest;
+    int64_t log_every_steps; /* step metrics every so many steps; resolved from "auto" */
+    int64_t threads, memory_mb, max_seconds; /* max_seconds 0: no limit */
+    int64_t max_attempts;
+    int64_t priority; /* -100 … 100, higher first */
+
+    uint64_t train_rows, validation_rows, test_rows; /* what the split will give, before
+                                                        rows without a target are dropped */
+    int64_t steps_per_epoch;
+    int64_t memory_bytes; /* predicted peak of the worker */
+    json_t *canonical;    /* owned: the resolved spec, "metadata" included */
+};
+
+/*
+ * Parses and checks. `facts` is NULL when the dataset is unknown: then only what does not
+ * depend on it is checked. New object; on ERR_INVALID the violations say everything.
+ */
+int job_spec_parse(const json_t *json, const struct dataset_facts *facts,
+                   struct job_spec **ret_spec, struct violations *violations)
+    __attribute__((warn_unused_result));
+void job_spec_free(struct job_spec *spec);
+
+/* The same from the text of a request: checks size, UTF-8, JSON syntax (with line and
+ * column), duplicate keys and depth first. New reference. */
+int job_spec_load_json(const char *text, size_t length, json_t **ret_json,
+                       struct violations *violations) __attribute__((warn_unused_result));
+
+/* What POST /v1/jobs:validate adds: {"layers": [{"name", "type", "output_shape",
+ * "parameters", "flops"}], "parameters", "memory_bytes", "steps", "estimated_seconds"}.
+ * `gflops` is the machine's assumed speed. New reference. */
+json_t *job_spec_describe(const struct job_spec *spec, double gflops);
+
+/* Names for JSON, NULL-terminated tables indexed by the enums above. */
+extern const char *const loss_names[];
+extern const char *const split_names[];
+extern const char *const normalization_names[];
+extern const char *const missing_rule_names[];
+extern const char *const target_type_names[];
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * A network as the spec sees it: the user's layers flattened into an array that is sorted
+ * so that every layer comes after its inputs, with shapes, parameters and costs.
+ *
+ * The engine compiles this array; the daemon only reads it. A layer of the JSON with an
+ * "activation" gives two entries: the layer, and an activation that reads from it.
+ */
+#ifndef BACKPROP_MODEL_SPEC_H
+#define BACKPROP_MODEL_SPEC_H
+
+#include "attrs.h"
+#include "shape.h"
+
+#include <stdint.h>
+
+#define MODEL_MAX_LAYERS 2048
+#define LAYER_MAX_PARAMS 8
+#define LAYER_MAX_INPUTS 16
+#define LAYER_NAME_SIZE 128
+#define MODEL_INPUT (-1) /* as an input index: the network's input */
+
+enum initializer {
+    INIT_ZEROS,
+    INIT_ONES,
+    INIT_UNIFORM, /* U(-scale, scale) */
+    INIT_NORMAL,  /* N(0, scale²) */
+};
+
+/* One tensor that belongs to a layer. Shapes are PyTorch's: [out, in], [out, in, kh, kw]. */
+struct param_spec {
+    const char *name; /* "weight", "bias", "running_mean"; static storage */
+    struct shape shape;
+    enum initializer initializer;
+    double scale;   /* of the initializer, worked out from fan in and fan out */
+    bool trainable; /* false: state that the layer keeps itself (running statistics) */
+    bool decays;    /* weight decay and L2 apply (not for biases and norms) */
+};
+
+struct layer_type;
+
+struct layer {
+    const struct layer_type *type;
+    const char *op;              /* name in the engine's op table; static storage */
+    char name[LAYER_NAME_SIZE];  /* "layers.0", the user's name, or "layers.0.activation" */
+    char pointer[LAYER_NAME_SIZE]; /* JSON Pointer of the layer: "/model/layers/0" */
+    struct attrs attrs;
+    int input_count;
+    int inputs[LAYER_MAX_INPUTS]; /* indices of earlier layers, or MODEL_INPUT */
+    struct shape output;
+    int param_count;
+    struct param_spec params[LAYER_MAX_PARAMS];
+    double l2;            /* added to the loss: l2 * sum of squares of decaying params */
+    int64_t flops;        /* of one sample's forward pass, multiply-add = 2 */
+};
+
+struct model_spec {
+    struct shape input;
+    int layer_count;
+    struct layer *layers; /* owned */
+    int output;           /* index of the layer whose output is the network's */
+    int64_t parameter_count; /* trainable */
+    int64_t flops;           /* of one sample's forward pass */
+};
+
+/* The shape that input `which` of layer `index` has. */
+const struct shape *model_input_shape(const struct model_spec *model, int index, int which);
+
+/*
+ * A type of layer: one row of the table in layer_table.c.
+ *
+ * `infer` gets a layer with type, attrs and inputs set, and fills in output, params and
+ * flops; on a violation (a shape that does not fit) it adds it at layer->pointer and
+ * returns ERR_INVALID.
+ */
+struct layer_type {
+    const char *name; /* in the JSON: "dense" */
+    const char *op;   /* in the engine's op table; NULL: the layer's attribute "function" */
+    const struct key *keys;
+    bool takes_activation; /* has the key "activation" */
+    int (*infer)(const struct model_spec *model, int index, struct layer *layer,
+                 struct violations *violations);
+};
+
+/* All types; ends with a row whose name is NULL. */
+extern const struct layer_type layer_table[];
+
+/* Names of the activation functions, NULL-terminated; each is an op of the engine. */
+extern const char *const activation_names[];
+
+#endif

@@ -1,0 +1,47 @@
+/* Datasets: identity and facts. The bytes are files named by the digest of the compact form
+ * (`file_sha256`) in the data folder; several datasets may share one. */
+#ifndef BACKPROP_STORE_DATASETS_H
+#define BACKPROP_STORE_DATASETS_H
+
+#include "base/id.h"
+#include "digest.h"
+#include "page.h"
+#include "store.h"
+
+#include <stdbool.h>
+
+struct dataset_row {
+    char id[ID_SIZE];
+    char *name;
+    char *kind;                        /* "table", "arrays", "text" */
+    char sha256[DIGEST_HEX_SIZE];      /* of the uploaded bytes */
+    uint64_t bytes;                    /* uploaded */
+    char file_sha256[DIGEST_HEX_SIZE]; /* of the dataset file: its name */
+    uint64_t file_bytes;
+    char *facts;   /* JSON text, see spec/facts.h; without preview */
+    char *preview; /* JSON text */
+    int64_t created_us;
+};
+
+void dataset_row_release(struct dataset_row *row);
+
+int datasets_insert(struct db *db, const struct dataset_row *row, struct error *err);
+
+/* ERR_NOT_FOUND when there is none. */
+int datasets_get(struct db *db, const char *id, struct dataset_row *ret_row,
+                 struct error *err);
+
+/* Newest first. *ret_rows is an array to be freed with its rows; `preview` is NULL. */
+int datasets_list(struct db *db, const struct page *page, struct dataset_row **ret_rows,
+                  size_t *ret_count, bool *ret_has_more, struct error *err);
+
+/* ERR_CONFLICT while a job that has not ended uses it. *ret_last_use is true when no other
+ * dataset shares the file, which may then be unlinked (after the COMMIT). */
+int datasets_delete(struct db *db, const char *id, char ret_file_sha256[DIGEST_HEX_SIZE],
+                    bool *ret_last_use, struct error *err);
+
+/* True if some dataset uses the file: for clearing out orphans at start. */
+int datasets_file_used(struct db *db, const char *file_sha256, bool *ret_used,
+                       struct error *err);
+
+#endif

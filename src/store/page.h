@@ -1,0 +1,12 @@
+/* A page of a list: at most `limit` objects after (in list order) the object `after`. */
+#ifndef BACKPROP_STORE_PAGE_H
+#define BACKPROP_STORE_PAGE_H
+
+#define PAGE_MAX 1000
+
+struct page {
+    int limit;         /* 1 … PAGE_MAX */
+    const char *after; /* an ID, or NULL for the start */
+};
+
+#endif

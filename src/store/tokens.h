@@ -1,0 +1,38 @@
+/* Access tokens: 256 random bits shown once; only their SHA-256 is kept. */
+#ifndef BACKPROP_STORE_TOKENS_H
+#define BACKPROP_STORE_TOKENS_H
+
+#include "base/id.h"
+#include "store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum token_scope { SCOPE_READ = 1, SCOPE_SUBMIT = 2, SCOPE_ADMIN = 3 }; /* each has the lower */
+
+#define TOKEN_TEXT_SIZE 64
+
+struct token_row {
+    char id[ID_SIZE]; /* "tok_…" */
+    char *name;
+    enum token_scope scope;
+    int64_t created_us, expires_us, last_used_us; /* expires_us 0: never */
+};
+
+void token_row_release(struct token_row *row);
+
+/* Makes a token; its text "bp_…" is given out this once. */
+int tokens_create(struct db *db, const char *name, enum token_scope scope,
+                  int64_t expires_us, int64_t now_us, char ret_text[TOKEN_TEXT_SIZE],
+                  char ret_id[ID_SIZE], struct error *err);
+
+/* ERR_NOT_FOUND for a text that is not a live token. */
+int tokens_verify(struct db *db, const char *text, int64_t now_us,
+                  struct token_row *ret_row, struct error *err);
+
+int tokens_list(struct db *db, struct token_row **ret_rows, size_t *ret_count,
+                struct error *err);
+int tokens_delete(struct db *db, const char *id, struct error *err);
+int tokens_any(struct db *db, int64_t now_us, bool *ret_any, struct error *err);
+
+#endif
