@@ -13,8 +13,15 @@
  *
  * A table has one array for each column that is not text: a number is ELEMENT_FLOAT32 with
  * NaN for a missing value, a category is ELEMENT_INT32 with the index into the facts'
- * `values` and -1 for a missing one. Arrays keep their element type: DATASET_FEATURES is
- * [rows, dims…], the label column is [rows] or [rows, width].
+ * `values` and -1 for a missing one. A number column of a table is float32 even where its
+ * facts list `values` (their texts parse back to the numbers).
+ *
+ * Arrays keep their element type: DATASET_FEATURES is [rows, dims…]. The label column is
+ * column 0: where its facts list `values` it is ELEMENT_INT32 [rows], each the index into
+ * `values` (ascending distinct integers) and not the integer itself; otherwise it is
+ * ELEMENT_FLOAT32, [rows] or, with a width, [rows, width].
+ *
+ * A text is ELEMENT_UINT8 DATASET_FEATURES [bytes].
  *
  * A reader trusts nothing: it checks every offset and size against the file before use.
  */
