@@ -1,0 +1,43 @@
+/*
+ * Matrix products, row-major: OpenBLAS on one thread where matrices are large, kernels of
+ * our own where a product is so small that OpenBLAS spends its time packing.
+ *
+ *   gemm_nn   c[m, n] = a[m, k]  @ b[k, n]  + beta * c
+ *   gemm_nt   c[m, n] = a[m, k]  @ b[n, k]ᵀ + beta * c
+ *   gemm_tn   c[m, n] = a[k, m]ᵀ @ b[k, n]  + beta * c
+ *
+ * beta is 0 (c need not be set) or 1. lda, ldb, ldc are the distances of rows as stored.
+ * Which kernel runs depends on the shape alone, so that the same call gives the same
+ * bits.
+ */
+#ifndef BACKPROP_GEMM_H
+#define BACKPROP_GEMM_H
+
+#include "real.h"
+
+#include <stddef.h>
+
+struct gemm {
+    size_t m, n, k;
+    const real *a;
+    size_t lda;
+    const real *b;
+    size_t ldb;
+    int beta; /* 0 or 1 */
+    real *c;
+    size_t ldc;
+};
+
+void gemm_nn(const struct gemm *gemm);
+void gemm_nt(const struct gemm *gemm);
+void gemm_tn(const struct gemm *gemm);
+
+/* Three plain loops, summing in double; what the tests compare with. */
+void gemm_nn_reference(const struct gemm *gemm);
+void gemm_nt_reference(const struct gemm *gemm);
+void gemm_tn_reference(const struct gemm *gemm);
+
+/* Makes OpenBLAS keep to the calling thread; idempotent. */
+void gemm_use_one_thread(void);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Kernels over vectors that more than one module needs, and the macro that builds a
+ * function for several instruction sets.
+ *
+ * KERNEL before a function: gcc compiles it for AVX-512, AVX2 and the baseline, and the
+ * loader picks one. So plain loops become vector code on any x86-64 from one portable
+ * binary. Under the sanitizers (whose runtime is not ready when the loader picks) and
+ * with clang (whose version 14 cannot export such functions) there is only the baseline.
+ *
+ * Sums run in LANES partial sums that are added in a fixed order: vectorisable without
+ * reassociation by the compiler, and the same bits at any vector width.
+ */
+#ifndef BACKPROP_KERNELS_H
+#define BACKPROP_KERNELS_H
+
+#include "real.h"
+
+#include <stddef.h>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                   \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define KERNEL                                                                           \
+    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define KERNEL
+#endif
+
+/* y[i] += x[i] */
+void vector_add(real *restrict y, const real *restrict x, size_t count);
+
+/* y[i] *= factor */
+void vector_scale(real *y, real factor, size_t count);
+
+/* y[i] = min(max(y[i], -limit), limit); NaN stays NaN. */
+void vector_clamp(real *y, real limit, size_t count);
+
+/* Sum of x[i]². Each square is exact in double; LANES sums in double. */
+double vector_square_sum(const real *x, size_t count);
+
+/* out[j] = sum over r of x[r, j]; x: [rows, width]. */
+void column_sum(const real *restrict x, size_t rows, size_t width, real *restrict out);
+
+/* y[r, j] += bias[j]; y: [rows, width]. */
+void row_add(real *restrict y, const real *restrict bias, size_t rows, size_t width);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * Losses: from the network's raw output and the targets to the mean loss, its gradient
+ * and what the metrics need, in one pass.
+ *
+ *   LOSS_CROSS_ENTROPY         output: logits [rows, width], target: int32 [rows] in
+ *                              [0, width); softmax and logarithm in one, as in PyTorch's
+ *                              cross_entropy
+ *   LOSS_BINARY_CROSS_ENTROPY  output: [rows, 1] logits, target: int32 [rows], 0 or 1; as
+ *                              binary_cross_entropy_with_logits
+ *   LOSS_MSE, LOSS_MAE, LOSS_HUBER
+ *                              output: [rows, width], target: float32 [rows, width]; the
+ *                              mean over rows and width, as PyTorch's reduction='mean'
+ *
+ * A loss is a row of the table in loss.c.
+ */
+#ifndef BACKPROP_LOSS_H
+#define BACKPROP_LOSS_H
+
+#include "real.h"
+#include "spec/job_spec.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Sums over rows; add those of slices or batches in a fixed order with loss_sums_add().
+ */
+struct loss_sums {
+    double loss; /* sum of the rows' losses (for width > 1: of the rows' means) */
+    size_t rows;
+    size_t correct; /* classes: rows whose largest logit is the label's */
+    /* numbers: over rows and width */
+    double absolute_error, squared_error;
+    double target_sum, target_square_sum;
+    size_t values;
+};
+
+void loss_sums_add(struct loss_sums *sums, const struct loss_sums *more);
+
+/* Means of the sums; NaN where there are no rows (or the targets have no variance). */
+double loss_sums_loss(const struct loss_sums *sums);
+double loss_sums_accuracy(const struct loss_sums *sums);
+double loss_sums_mae(const struct loss_sums *sums);
+double loss_sums_r2(const struct loss_sums *sums);
+
+/* True when targets are int32 labels, false when float32 [rows, width]. */
+bool loss_takes_labels(enum loss_type type);
+
+/* Bytes of one row's target. */
+size_t loss_target_bytes(enum loss_type type, size_t width);
+
+/*
+ * Adds the rows' losses to *sums. Unless `gradient` is NULL writes to it the gradient of
+ * the batch's mean loss, [rows, width]; `batch_rows` counts the rows of the whole batch,
+ * of which these may be a slice. `gradient` may be `output` itself. A label outside [0,
+ * width) is a bug of the caller (assert).
+ */
+void loss_compute(const struct loss_spec *loss, const real *output, const void *target,
+                  size_t rows, size_t width, size_t batch_rows, real *gradient,
+                  struct loss_sums *sums);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * The stepper: one training step over all slices, from a batch to updated parameters.
+ *
+ *   each slice   fill its rows → forward → loss → backward, own arena, own gradients
+ *   barrier
+ *   each slice   for its range of the parameters: sum the slices' gradients in fixed
+ *                order, clip, add L2, update: gradient and moments are read once
+ *
+ * It owns the parameters, the gradients and the moments. A step allocates nothing. The
+ * same calls give the same bits for the same number of slices and CPU type.
+ */
+#ifndef BACKPROP_STEPPER_H
+#define BACKPROP_STEPPER_H
+
+#include "base/error.h"
+#include "graph.h"
+#include "loss.h"
+#include "optimizer.h"
+#include "real.h"
+#include "spec/job_spec.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stepper;
+
+struct stepper_options {
+    const struct model_spec *model; /* borrowed, must outlive the stepper */
+    struct loss_spec loss;
+    const struct choice *optimizer; /* read by stepper_new() only */
+    double clip_norm, clip_value;   /* 0: off */
+    uint64_t seed;
+    size_t batch_rows; /* at most so many rows a step */
+    int threads;
+};
+
+/* Compiles the graph, starts the threads, allocates everything, initializes the
+ * parameters from the seed. New object. */
+int stepper_new(const struct stepper_options *options, struct stepper **ret_stepper,
+                struct error *err) __attribute__((warn_unused_result));
+void stepper_free(struct stepper *stepper);
+
+/* Numbers of a batch on demand. Called on the slices' threads, several at once, for
+ * disjoint ranges of the batch's rows: writes x [count, input_width] and the targets (see
+ * loss.h) of rows [first, first + count). */
+struct batch_source {
+    void *context;
+    void (*fill)(void *context, size_t first, size_t count, real *ret_x,
+                 void *ret_target);
+};
+
+struct step_result {
+    struct loss_sums sums; /* of the data, before the update */
+    double l2_loss;        /* sum of l2 * squares; 0 where no layer has l2 */
+    double gradient_norm;  /* global norm before clipping; NaN unless clip_norm is on or
+                              the step was observed */
+};
+
+/*
+ * One step on a batch of `rows` rows. `step` counts from 0. With `observe` the step also
+ * gathers what stepper_layer_report() gives.
+ */
+void stepper_train(struct stepper *stepper, const struct batch_source *source,
+                   size_t rows, int64_t step, double learning_rate, bool observe,
+                   struct step_result *ret_result);
+
+/* Adds to *sums the loss of `rows` rows (any number; cut in batches) without training. */
+void stepper_evaluate(struct stepper *stepper, const struct batch_source *source,
+                      size_t rows, struct loss_sums *sums);
+
+/* Of the last observed step. Ratios of 0 / 0 are 0. */
+struct layer_report {
+    const struct layer *layer; /* the user's layer: its own activation is counted in */
+    bool has_parameters;       /* trained ones; else the next two are 0 */
+    double gradient_norm;      /* before clipping, L2 included */
+    double update_ratio;       /* |change| / |parameters before| */
+    double activation_mean, activation_std; /* of the layer's (activated) output */
+    double dead_fraction; /* units whose output was 0 for all rows of the batch */
+};
+int stepper_layer_count(const struct stepper *stepper);
+void stepper_layer_report(const struct stepper *stepper, int which,
+                          struct layer_report *ret_report);
+
+/* Sum over layers of l2 * squares of decaying parameters, as in step_result. */
+double stepper_l2_loss(const struct stepper *stepper);
+
+const struct graph *stepper_graph(const struct stepper *stepper);
+const struct optimizer *stepper_optimizer(const struct stepper *stepper);
+
+/* graph_size() reals; may be written between steps (restoring, best weights). */
+real *stepper_parameters(struct stepper *stepper);
+
+/* optimizer->moments * graph_size() reals, one moment buffer after the other. */
+real *stepper_moments(struct stepper *stepper);
+
+/* Memory held: arenas, gradients, parameters, moments. */
+size_t stepper_bytes(const struct stepper *stepper);
+
+#endif
