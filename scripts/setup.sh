@@ -2,6 +2,7 @@
 # Installs what backpropd needs on Debian 12, as root or by sudo.
 #
 #   scripts/setup.sh          to build and to run the daemon
+#   scripts/setup.sh demo     and what scripts/demo.sh uses
 #   scripts/setup.sh test     and what the tests use
 #   scripts/setup.sh bench    and the peers that the benchmarks compare with
 #
@@ -11,15 +12,17 @@ set -eu
 build="gcc libc6-dev cmake ninja-build pkg-config ca-certificates curl
        libmicrohttpd-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev
        zlib1g-dev nettle-dev uthash-dev libcurl4-openssl-dev libinih-dev"
+demo="jq"
 test="libcmocka-dev python3"
 bench="python3 python3-numpy python3-torch libopenblas0-openmp wrk"
 
 case "${1:-build}" in
 build) wanted=$build ;;
+demo) wanted="$build $demo" ;;
 test) wanted="$build $test" ;;
 bench) wanted="$build $bench" ;;
 *)
-    echo "usage: scripts/setup.sh [build|test|bench]" >&2
+    echo "usage: scripts/setup.sh [build|demo|test|bench]" >&2
     exit 2
     ;;
 esac

@@ -9,6 +9,6 @@ cd "$(dirname "$0")/.."
 
 preset=${1:-release}
 scripts/setup.sh test
-cmake --preset "$preset" >/dev/null
+cmake --preset "$preset" -DBUILD_TESTING=ON >/dev/null
 cmake --build --preset "$preset"
 ctest --preset "$preset"
