@@ -1,0 +1,85 @@
+"""What survives: a drain, a kill of the daemon, a kill of a worker."""
+import os
+import pathlib
+import signal
+import time
+import unittest
+
+from service import Service, spec, spirals_csv
+
+
+def workers_of(pid):
+    """Process IDs of the daemon's children."""
+    children = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(word) for path in children for word in path.read_text().split()]
+
+
+class RestartTest(unittest.TestCase):
+    def setUp(self):
+        self.service = Service("--workers", "1")
+        self.addCleanup(self.service.remove)
+        path = self.service.folder / "spirals.csv"
+        path.write_text(spirals_csv())
+        self.dataset = self.service.client.upload(path)["id"]
+        self.body = spec(self.dataset, "arm", units=128, epochs=4000)
+
+    def running(self, job, seconds=20):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self.service.client.job(job)
+            if answer["status"] == "running" and answer["progress"]["step"] > 0:
+                return
+            time.sleep(0.02)
+        self.fail(f"{job} does not run: {answer}")
+
+    def undisturbed(self):
+        job = self.service.client.submit(self.body)["id"]
+        return self.service.client.wait(job, timeout=120)["weights_sha256"]
+
+    def test_a_drained_job_goes_on_and_gives_the_same_weights(self):
+        expected = self.undisturbed()
+        job = self.service.client.submit(self.body)["id"]
+        queued = self.service.client.submit(spec(self.dataset, "arm"))["id"]
+        self.running(job)
+        begin = time.monotonic()
+        self.assertEqual(self.service.stop(), 0)
+        self.assertLess(time.monotonic() - begin, 8)
+        self.service.start()
+        ended = self.service.client.wait(job, timeout=120)
+        self.assertEqual((ended["status"], ended["weights_sha256"]), ("succeeded", expected))
+        self.assertEqual(self.service.client.wait(queued, timeout=60)["status"], "succeeded")
+
+    def test_a_killed_daemon_loses_no_job(self):
+        expected = self.undisturbed()
+        job = self.service.client.submit(self.body)["id"]
+        self.running(job)
+        workers = workers_of(self.service.process.pid)
+        self.assertEqual(len(workers), 1)
+        self.service.kill()
+        deadline = time.monotonic() + 5
+        while pathlib.Path(f"/proc/{workers[0]}").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertFalse(pathlib.Path(f"/proc/{workers[0]}").exists(), "the worker lives on")
+        self.service.start()
+        ended = self.service.client.wait(job, timeout=120)
+        self.assertEqual((ended["status"], ended["weights_sha256"]), ("succeeded", expected))
+
+    def test_a_killed_worker_is_started_again(self):
+        expected = self.undisturbed()
+        job = self.service.client.submit(self.body)["id"]
+        self.running(job)
+        os.kill(workers_of(self.service.process.pid)[0], signal.SIGKILL)
+        ended = self.service.client.wait(job, timeout=120)
+        self.assertEqual((ended["status"], ended["weights_sha256"]), ("succeeded", expected))
+        self.assertGreaterEqual(ended["attempt"], 2)
+        types = [event["type"] for event in self.service.client.events(job, limit=1000)["data"]]
+        self.assertIn("worker_crashed", types)
+
+    def test_a_second_daemon_on_the_same_data_is_refused(self):
+        with self.assertRaises(AssertionError):
+            Service(data=self.service.folder)
+        self.assertEqual(self.service.client.info()["object"], "info")
+
+
+if __name__ == "__main__":
+    unittest.main()
