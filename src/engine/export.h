@@ -1,8 +1,8 @@
 /*
  * Download formats as recipes. A file in any format is a run of segments: either literal
- * bytes (headers, directories, padding) or a range of the exported parameters (network.h).
- * So the parameters are stored once, any format can be streamed with a known length, and a
- * byte range of the file is a walk over segments.
+ * bytes (headers, directories, padding) or a range of the exported parameters
+ * (network.h). So the parameters are stored once, any format can be streamed with a known
+ * length, and a byte range of the file is a walk over segments.
  *
  *   safetensors  header with `__metadata__` {"format": "pt", "spec", "preprocessing",
  *                "metrics"} (each a JSON text), then the parameters as they are
@@ -20,7 +20,8 @@
  * New reference:
  *   {"safetensors": {"bytes": 940000, "segments": [{"hex": "…"}, {"offset": 0,
  *    "length": 939000}, …]}, "npz": {…}}
- * `parameters` are the exported bytes. `metadata` is an object of strings for safetensors.
+ * `parameters` are the exported bytes. `metadata` is an object of strings for
+ * safetensors.
  */
 int export_formats(const struct job_spec *spec, const void *parameters, size_t bytes,
                    const json_t *metadata, json_t **ret_formats, struct error *err)

@@ -2,9 +2,9 @@
  * A network: a compiled graph with its parameters, for exact forward passes outside of
  * training, and the way of its parameters out of the engine and back.
  *
- * Exported parameters are one run of little-endian float32 in PyTorch's layouts, the layers
- * in graph order, each layer's tensors in the order of its param_specs. That run is what
- * `weights_sha256` is the digest of, and what every download format is cut from.
+ * Exported parameters are one run of little-endian float32 in PyTorch's layouts, the
+ * layers in graph order, each layer's tensors in the order of its param_specs. That run
+ * is what `weights_sha256` is the digest of, and what every download format is cut from.
  */
 #ifndef BACKPROP_NETWORK_H
 #define BACKPROP_NETWORK_H
@@ -46,7 +46,8 @@ size_t network_output_width(const struct network *network);
  * The reply of a predict request, from preprocessed rows to what the user asked for:
  * [{"label": "0", "probabilities": {"0": 0.83, "1": 0.17}}] or [{"value": 3.2}]
  * ({"values": […]} when more than one number is predicted). Runs in chunks of max_rows.
- * New reference; NULL without memory.
+ * New reference; NULL without memory, or when the preprocessing does not fit the network
+ * (other numbers of features, classes or outputs).
  */
 json_t *network_predict(struct network *network, const struct preprocess *preprocess,
                         const float *x, size_t rows);

@@ -1,0 +1,312 @@
+/*
+ * See trainer.h. The loop over epochs and steps; what happens around it is in the modules
+ * that trainer_internal.h lists.
+ */
+#include "trainer.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "network_internal.h"
+#include "trainer_checkpoint.h"
+#include "trainer_divergence.h"
+#include "trainer_epoch.h"
+#include "trainer_internal.h"
+#include "trainer_report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define KEPT_NETWORK_ROWS 32 /* it is exported, and may predict a little */
+
+/* How a run ended, if it did. */
+struct outcome {
+    bool ended;
+    enum train_end end;
+};
+
+static void fill_rows(void *context, size_t first, size_t count, real *ret_x,
+                      void *ret_target)
+{
+    const struct split_rows *rows = context;
+    size_t from = rows->first + first;
+    if (rows->order)
+        pipeline_fill(rows->pipeline, rows->split, rows->order + from, 0, count, ret_x,
+                      ret_target);
+    else
+        pipeline_fill(rows->pipeline, rows->split, NULL, from, count, ret_x, ret_target);
+}
+
+struct batch_source split_source(struct split_rows *rows)
+{
+    return (struct batch_source){.context = rows, .fill = fill_rows};
+}
+
+enum train_command trainer_poll(const struct trainer *trainer)
+{
+    return trainer->hooks->poll ? trainer->hooks->poll(trainer->hooks->context)
+                                : TRAIN_GO_ON;
+}
+
+/* ---- life ---- */
+
+/* The parts that can fail; whatever was made is freed by trainer_free(). */
+static int build(struct trainer *trainer, struct error *err)
+{
+    const struct job_spec *spec = trainer->spec;
+    size_t rows = pipeline_rows(trainer->pipeline, IN_TRAIN);
+    size_t batch = (size_t)spec->batch_size < rows ? (size_t)spec->batch_size : rows;
+    struct stepper_options options = {
+        .model = &spec->model,
+        .loss = spec->loss,
+        .optimizer = &spec->optimizer,
+        .clip_norm = spec->clip_norm,
+        .clip_value = spec->clip_value,
+        .seed = spec->seed,
+        .batch_rows = batch,
+        .threads = (int)spec->threads,
+    };
+    int status = stepper_new(&options, &trainer->stepper, err);
+    if (status == 0)
+        status = network_new(spec, KEPT_NETWORK_ROWS, &trainer->network, err);
+    if (status == 0)
+        status = schedule_init(&trainer->schedule, &spec->learning_rate_schedule,
+                               stepper_optimizer(trainer->stepper)->learning_rate,
+                               trainer->steps_per_epoch, trainer->steps, err);
+    if (status != 0)
+        return status;
+
+    trainer->order = mem_alloc_array(rows, sizeof *trainer->order);
+    if (trainer->state.stopping.figure != FIGURE_COUNT)
+        trainer->best_parameters =
+            mem_alloc_aligned(graph_size(stepper_graph(trainer->stepper)), sizeof(real));
+    if (!trainer->order ||
+        (trainer->state.stopping.figure != FIGURE_COUNT && !trainer->best_parameters) ||
+        layer_series_init(&trainer->series, trainer->stepper) != 0 ||
+        trainer_identity(trainer, &trainer->identity) != 0)
+        return error_set(err, ERR_NOMEM, "no memory for a trainer of %zu rows", rows);
+    return 0;
+}
+
+int trainer_new(const struct job_spec *spec, const struct pipeline *pipeline,
+                struct trainer **ret_trainer, struct error *err)
+{
+    size_t rows = pipeline_rows(pipeline, IN_TRAIN);
+    if (rows == 0)
+        return error_set(err, ERR_INVALID, "there are no rows to train on");
+    struct trainer *trainer = mem_alloc(sizeof *trainer);
+    if (!trainer)
+        return error_set(err, ERR_NOMEM, "no memory for a trainer");
+    trainer->spec = spec;
+    trainer->pipeline = pipeline;
+    trainer->steps_per_epoch = ((int64_t)rows + spec->batch_size - 1) / spec->batch_size;
+    trainer->steps = trainer->steps_per_epoch * spec->epochs;
+    trainer->scale.target = spec->features.target;
+    trainer->scale.mae_scale = pipeline_preprocess(pipeline)->target_number.scale;
+    early_stopping_init(&trainer->state.stopping, spec,
+                        pipeline_rows(pipeline, IN_VALIDATION) > 0);
+    int status = build(trainer, err);
+    if (status != 0) {
+        trainer_free(trainer);
+        return status;
+    }
+    *ret_trainer = trainer;
+    return 0;
+}
+
+void trainer_free(struct trainer *trainer)
+{
+    if (!trainer)
+        return;
+    layer_series_release(&trainer->series);
+    free(trainer->best_parameters);
+    free(trainer->order);
+    network_free(trainer->network);
+    stepper_free(trainer->stepper);
+    free(trainer);
+}
+
+/* ---- the loop ---- */
+
+/* Ends the run by a command, giving the checkpoint that a pause promises. */
+static int obey(struct trainer *trainer, enum train_command command,
+                struct outcome *outcome)
+{
+    static const enum train_end ends[] = {
+        [TRAIN_CANCEL] = TRAIN_CANCELLED,
+        [TRAIN_STOP] = TRAIN_USER_STOPPED,
+        [TRAIN_PAUSE] = TRAIN_PAUSED,
+    };
+    *outcome = (struct outcome){.ended = true, .end = ends[command]};
+    return command == TRAIN_PAUSE ? trainer_checkpoint(trainer, CHECKPOINT_LATEST) : 0;
+}
+
+static int diverge(struct trainer *trainer, const struct divergence *divergence,
+                   struct outcome *outcome)
+{
+    *outcome = (struct outcome){.ended = true, .end = TRAIN_DIVERGED};
+    return divergence_report(trainer, divergence);
+}
+
+/* One step: batch, update, and what is to be told of it. */
+static int run_step(struct trainer *trainer, struct outcome *outcome)
+{
+    struct train_state *state = &trainer->state;
+    size_t batch_size = (size_t)trainer->spec->batch_size;
+    size_t first = (size_t)state->batch * batch_size;
+    size_t left = pipeline_rows(trainer->pipeline, IN_TRAIN) - first;
+    size_t rows = left < batch_size ? left : batch_size;
+    bool point = report_wants_point(trainer, state->step + 1);
+    bool observe = point && report_wants_layers(trainer);
+    double rate = schedule_rate(&trainer->schedule, state->step, &state->plateau);
+
+    struct split_rows batch = {trainer->pipeline, IN_TRAIN, trainer->order, first};
+    struct batch_source source = split_source(&batch);
+    struct step_result result;
+    stepper_train(trainer->stepper, &source, rows, state->step, rate, observe, &result);
+
+    double loss = loss_sums_loss(&result.sums) + result.l2_loss;
+    if (!isfinite(loss)) {
+        struct divergence divergence = {loss, rate, state->step + 1, first, rows};
+        return diverge(trainer, &divergence, outcome);
+    }
+    loss_sums_add(&state->sums, &result.sums);
+    state->l2_sum += result.l2_loss;
+    state->step++;
+    state->batch++;
+    report_step_done(trainer, rows, observe);
+    int status = point ? report_step(trainer, &result, rate, observe) : 0;
+    if (status == 0)
+        status = report_progress(trainer, false);
+    return status;
+}
+
+/* The rest of the epoch under way. */
+static int run_steps(struct trainer *trainer, struct outcome *outcome)
+{
+    int64_t limit_ns = trainer->spec->max_seconds > 0
+                           ? trainer->spec->max_seconds * CLOCK_NS_PER_SECOND
+                           : INT64_MAX;
+    pipeline_shuffle(trainer->pipeline, (uint64_t)trainer->state.epoch, trainer->order);
+    while (trainer->state.batch < trainer->steps_per_epoch) {
+        int status = run_step(trainer, outcome);
+        if (status == 0 && !outcome->ended)
+            status = trainer_checkpoint_if_due(trainer, false);
+        if (status != 0 || outcome->ended)
+            return status;
+        enum train_command command = trainer_poll(trainer);
+        if (command != TRAIN_GO_ON)
+            return obey(trainer, command, outcome);
+        if (trainer->state.elapsed_ns >= limit_ns) {
+            *outcome = (struct outcome){.ended = true, .end = TRAIN_TIME_LIMIT};
+            return 0;
+        }
+    }
+    return 0;
+}
+
+/* The end of the epoch whose steps are done. */
+static int close_epoch(struct trainer *trainer, struct outcome *outcome)
+{
+    struct epoch_verdict verdict = {.command = TRAIN_GO_ON};
+    int status = trainer_finish_epoch(trainer, &verdict);
+    if (status != 0)
+        return status;
+    if (verdict.command != TRAIN_GO_ON)
+        return obey(trainer, verdict.command, outcome);
+    bool last = trainer->state.epoch == trainer->spec->epochs;
+    if (verdict.diverged || (last && !divergence_parameters_are_finite(trainer))) {
+        struct divergence divergence = {
+            .loss = verdict.diverged ? trainer->state.latest.values[FIGURE_VAL_LOSS]
+                                     : trainer->state.latest.values[FIGURE_LOSS],
+            .learning_rate = schedule_rate(&trainer->schedule, trainer->state.step - 1,
+                                           &trainer->state.plateau),
+            .step = trainer->state.step,
+        };
+        return diverge(trainer, &divergence, outcome);
+    }
+    if (last)
+        *outcome = (struct outcome){.ended = true, .end = TRAIN_COMPLETED};
+    else if (verdict.early_stopped)
+        *outcome = (struct outcome){.ended = true, .end = TRAIN_EARLY_STOPPED};
+    else
+        status = trainer_checkpoint_if_due(trainer, false);
+    return status;
+}
+
+static int report_dropped_rows(struct trainer *trainer)
+{
+    size_t dropped = pipeline_dropped_rows(trainer->pipeline);
+    if (dropped == 0 || trainer->state.step > 0)
+        return 0;
+    char message[160];
+    snprintf(message, sizeof message,
+             "%zu rows were left out, because the target or a column that drops rows has "
+             "no value in them",
+             dropped);
+    return report_event(trainer, "rows_dropped", message,
+                        json_pack("{s:I}", "rows", (json_int_t)dropped));
+}
+
+static int run_to_end(struct trainer *trainer, enum train_end *ret_end)
+{
+    struct outcome outcome = {.end = TRAIN_COMPLETED};
+    int status = report_dropped_rows(trainer);
+    if (status == 0)
+        status = report_progress(trainer, true);
+    while (status == 0 && !outcome.ended &&
+           trainer->state.epoch < trainer->spec->epochs) {
+        status = run_steps(trainer, &outcome);
+        if (status == 0 && !outcome.ended)
+            status = close_epoch(trainer, &outcome);
+    }
+    if (status == 0)
+        status = report_progress(trainer, true);
+    if (status == 0)
+        status = trainer_checkpoint_if_due(trainer, true);
+    if (status == 0)
+        status = trainer_keep(trainer, outcome.end);
+    *ret_end = outcome.end;
+    return status;
+}
+
+int trainer_run(struct trainer *trainer, const struct train_hooks *hooks,
+                enum train_end *ret_end, struct error *err)
+{
+    enum train_end end;
+    trainer->hooks = hooks;
+    report_begin(trainer);
+    int status = run_to_end(trainer, &end);
+    trainer->hooks = NULL;
+    if (status != 0)
+        return error_set(err, status, "training ended at step %lld: %s",
+                         (long long)trainer->state.step, error_code_name(status));
+    *ret_end = end;
+    return 0;
+}
+
+/* ---- results ---- */
+
+json_t *trainer_results(const struct trainer *trainer)
+{
+    const struct train_state *state = &trainer->state;
+    json_t *best = json_null(), *test = json_null();
+    if (state->stopping.best_epoch > 0) {
+        json_t *figures = figures_to_json(&state->best);
+        best = json_pack("{s:I}", "epoch", (json_int_t)state->stopping.best_epoch);
+        if (best && (!figures || json_object_update(best, figures) != 0)) {
+            json_decref(best);
+            best = NULL;
+        }
+        json_decref(figures);
+    }
+    if (trainer->has_test)
+        test = figures_to_json(&trainer->test);
+    return json_pack("{s:o, s:o, s:o}", "latest", figures_to_json(&state->latest), "best",
+                     best, "test", test);
+}
+
+const struct network *trainer_network(const struct trainer *trainer)
+{
+    return trainer->network;
+}

@@ -1,0 +1,30 @@
+/*
+ * When a trainer gives checkpoints to its hook. trainer_restore() is here as well.
+ *
+ * A LATEST checkpoint comes every checkpoint_every_seconds and on a pause. A BEST one
+ * comes after a new best epoch, but not within BEST_CHECKPOINT_SECONDS of the one before;
+ * what is still due at the end comes then. Both hold the whole run as it is when they are
+ * made, the parameters of the best epoch among it, so that a run can go on from either;
+ * the epoch, step and metrics that go with a BEST one are the best epoch's.
+ */
+#ifndef BACKPROP_TRAINER_CHECKPOINT_H
+#define BACKPROP_TRAINER_CHECKPOINT_H
+
+#include "trainer_internal.h"
+
+#define BEST_CHECKPOINT_SECONDS 5
+
+/* A number for what shapes the course of a run: two runs with the same one can go on from
+ * each other's checkpoints. Name, priority, metadata and resources are left out. */
+int trainer_identity(const struct trainer *trainer, uint64_t *ret_identity)
+    __attribute__((warn_unused_result));
+
+/* Gives a whole checkpoint to the hook; returns 0 or the hook's error. */
+int trainer_checkpoint(struct trainer *trainer, enum checkpoint_kind kind)
+    __attribute__((warn_unused_result));
+
+/* The ones whose time has come; with `at_end` a BEST one that is still due, only. */
+int trainer_checkpoint_if_due(struct trainer *trainer, bool at_end)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,215 @@
+/*
+ * See trainer_divergence.h. The loss of a batch is computed before its update, so by the
+ * time it is seen the update has been made. The search therefore looks at the parameters
+ * first and then runs the batch forward again: rare, so it may be slow.
+ */
+#include "trainer_divergence.h"
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "trainer_report.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define MESSAGE_BYTES 1024
+
+/* What was found to be not finite. */
+struct culprit {
+    const char *what;  /* "input", "parameters", "output"; "loss": nothing else was */
+    const char *layer; /* its name; NULL for the input and the loss */
+    int64_t row;       /* "input": number of the row in the dataset, otherwise -1 */
+};
+
+static bool all_finite(const real *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(x[i]))
+            return false;
+    }
+    return true;
+}
+
+bool divergence_parameters_are_finite(const struct trainer *trainer)
+{
+    return all_finite(stepper_parameters(trainer->stepper),
+                      graph_trained_size(stepper_graph(trainer->stepper)));
+}
+
+static bool parameters_are_finite(const struct trainer *trainer, const struct node *node)
+{
+    const real *parameters = stepper_parameters(trainer->stepper);
+    for (int p = 0; p < node->param_count; p++) {
+        const struct tensor *tensor = &node->params[p];
+        if (!all_finite(parameters + tensor->offset, tensor->count))
+            return false;
+    }
+    return true;
+}
+
+/* Looks for an input that is not finite among the rows of the batch, which `run` gets. */
+static bool find_input(const struct trainer *trainer, const struct split_rows *rows,
+                       size_t count, struct run *run, struct culprit *culprit)
+{
+    size_t width = graph_input_width(stepper_graph(trainer->stepper));
+    const real *x = run_input(run);
+    for (size_t r = 0; r < count; r++) {
+        if (all_finite(x + r * width, width))
+            continue;
+        uint64_t source;
+        pipeline_source_rows(rows->pipeline, rows->split, rows->order + rows->first + r,
+                             0, 1, &source);
+        *culprit = (struct culprit){.what = "input", .row = (int64_t)source};
+        return true;
+    }
+    return false;
+}
+
+/* Runs up to one slice of the batch forward; the first node with bad numbers. */
+static int find_in_batch(const struct trainer *trainer, const struct split_rows *rows,
+                         size_t count, struct culprit *culprit)
+{
+    const struct graph *graph = stepper_graph(trainer->stepper);
+    size_t most = graph_max_rows(graph);
+    count = count < most ? count : most;
+    struct run *run = NULL;
+    struct split_rows batch = *rows;
+    struct batch_source source = split_source(&batch);
+    void *target = mem_alloc_array(
+        count, loss_target_bytes(trainer->spec->loss.type, graph_output_width(graph)));
+    int status = target ? run_new(graph, &run, NULL) : ERR_NOMEM;
+    if (status != 0)
+        goto out;
+    source.fill(source.context, 0, count, run_input(run), target);
+    if (find_input(trainer, rows, count, run, culprit))
+        goto out;
+    run_forward(run, stepper_parameters(trainer->stepper), count, 0,
+                (uint64_t)trainer->state.step, true, true);
+    for (int n = 0; n < graph_node_count(graph); n++) {
+        struct activation_sums sums = run_activation(run, n);
+        if (!isfinite(sums.sum) || !isfinite(sums.square_sum)) {
+            *culprit = (struct culprit){
+                .what = "output", .layer = graph_node(graph, n)->layer->name, .row = -1};
+            break;
+        }
+    }
+out:
+    run_free(run);
+    free(target);
+    return status;
+}
+
+static int find_culprit(const struct trainer *trainer,
+                        const struct divergence *divergence, struct culprit *culprit)
+{
+    const struct graph *graph = stepper_graph(trainer->stepper);
+    *culprit = (struct culprit){.what = "loss", .row = -1};
+    for (int n = 0; n < graph_node_count(graph); n++) {
+        const struct node *node = graph_node(graph, n);
+        if (!parameters_are_finite(trainer, node)) {
+            *culprit = (struct culprit){
+                .what = "parameters", .layer = node->layer->name, .row = -1};
+            break;
+        }
+    }
+    if (divergence->rows == 0)
+        return 0;
+    struct culprit in_batch = {.what = "loss", .row = -1};
+    struct split_rows rows = {trainer->pipeline, IN_TRAIN, trainer->order,
+                              divergence->first};
+    int status = find_in_batch(trainer, &rows, divergence->rows, &in_batch);
+    /* Bad numbers in the data explain everything after them. */
+    if (status == 0 && (in_batch.row >= 0 || !culprit->layer))
+        *culprit = in_batch;
+    return status;
+}
+
+/* What may help, in a sentence. */
+static void advise(struct buffer *text, const struct trainer *trainer,
+                   const struct divergence *divergence, const struct culprit *culprit)
+{
+    const struct job_spec *spec = trainer->spec;
+    if (culprit->row >= 0) {
+        buffer_printf(text,
+                      "Row %lld of the dataset has a value that is not finite, or too "
+                      "large for a 32-bit float; correct or remove it.",
+                      (long long)culprit->row);
+        return;
+    }
+    buffer_printf(text, "Try a learning rate below %g", divergence->learning_rate);
+    if (spec->clip_norm <= 0 && spec->clip_value <= 0)
+        buffer_append_string(text, ", or set gradient_clip to {\"norm\": 1}");
+    if (spec->features.target == TARGET_NUMBER &&
+        spec->features.target_normalization == NORMALIZE_NONE)
+        buffer_append_string(text, ", or let the target be normalized");
+    buffer_append_char(text, '.');
+}
+
+static void describe(struct buffer *text, const struct trainer *trainer,
+                     const struct divergence *divergence, const struct culprit *culprit)
+{
+    buffer_printf(text, "Training diverged at step %lld (epoch %lld): ",
+                  (long long)divergence->step,
+                  (long long)((divergence->step - 1) / trainer->steps_per_epoch + 1));
+    if (isfinite(divergence->loss))
+        buffer_append_string(text, "the weights are no longer finite numbers");
+    else
+        buffer_printf(text, "the loss became %s",
+                      isnan(divergence->loss) ? "NaN" : "infinite");
+    if (culprit->layer)
+        buffer_printf(text, "; the first layer whose %s is not finite is %s",
+                      culprit->what, culprit->layer);
+    buffer_append_string(text, ". ");
+    advise(text, trainer, divergence, culprit);
+}
+
+/* The source rows of the batch, at most DIVERGENCE_MAX_ROWS. NULL without memory. */
+static json_t *list_rows(const struct trainer *trainer,
+                         const struct divergence *divergence)
+{
+    uint64_t rows[DIVERGENCE_MAX_ROWS];
+    size_t count =
+        divergence->rows < DIVERGENCE_MAX_ROWS ? divergence->rows : DIVERGENCE_MAX_ROWS;
+    json_t *list = json_array();
+    if (count > 0)
+        pipeline_source_rows(trainer->pipeline, IN_TRAIN,
+                             trainer->order + divergence->first, 0, count, rows);
+    for (size_t i = 0; i < count && list; i++) {
+        if (json_array_append_new(list, json_integer((json_int_t)rows[i])) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+int divergence_report(const struct trainer *trainer, const struct divergence *divergence)
+{
+    struct culprit culprit;
+    struct buffer message, advice;
+    buffer_init(&message, MESSAGE_BYTES);
+    buffer_init(&advice, MESSAGE_BYTES);
+    int status = find_culprit(trainer, divergence, &culprit);
+    if (status != 0)
+        goto out;
+    describe(&message, trainer, divergence, &culprit);
+    advise(&advice, trainer, divergence, &culprit);
+    status = buffer_status(&message);
+    if (status == 0)
+        status = buffer_status(&advice);
+    if (status != 0)
+        goto out;
+    status = report_event(
+        trainer, "diverged", message.data,
+        json_pack("{s:I, s:I, s:o, s:s, s:s?, s:f, s:s, s:o, s:I}", "step",
+                  (json_int_t)divergence->step, "epoch",
+                  (json_int_t)((divergence->step - 1) / trainer->steps_per_epoch + 1),
+                  "loss", figure_to_json(divergence->loss), "found_in", culprit.what,
+                  "layer", culprit.layer, "learning_rate", divergence->learning_rate,
+                  "advice", advice.data, "rows", list_rows(trainer, divergence),
+                  "batch_rows", (json_int_t)divergence->rows));
+out:
+    buffer_release(&message);
+    buffer_release(&advice);
+    return status;
+}

@@ -1,0 +1,102 @@
+/*
+ * The inside of a trainer, shared by the modules that it is made of:
+ *
+ *   trainer             its life, and the loop over epochs and steps
+ *   trainer_epoch       validation, the best epoch, the weights that are kept
+ *   trainer_report      metric points, progress and events on their way to the hooks
+ *   trainer_checkpoint  the state to bytes and back
+ *   trainer_divergence  what to say when numbers stop being numbers
+ */
+#ifndef BACKPROP_TRAINER_INTERNAL_H
+#define BACKPROP_TRAINER_INTERNAL_H
+
+#include "early_stopping.h"
+#include "figures.h"
+#include "schedule.h"
+#include "stepper.h"
+#include "trainer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * What a checkpoint holds besides parameters, moments and the best parameters. Plain
+ * data. Between two steps: step == epoch * steps_per_epoch + batch. `batch` may be
+ * steps_per_epoch: then the epoch's steps are done, but its validation is not.
+ */
+struct train_state {
+    int64_t epoch;         /* finished */
+    int64_t batch;         /* done in the epoch under way */
+    int64_t step;          /* done in all */
+    int64_t elapsed_ns;    /* spent training, earlier attempts included */
+    struct loss_sums sums; /* of the epoch under way */
+    double l2_sum;         /* of its steps' L2 losses */
+    struct plateau plateau;
+    struct early_stopping stopping;
+    struct figures latest; /* as sent to the hook */
+    struct figures best;   /* of epoch stopping.best_epoch */
+};
+
+/* Rows per second over the last second or so. */
+struct speedometer {
+    int64_t since_ns;
+    int64_t rows; /* since then */
+    double rate;  /* of the second before; 0: none yet */
+};
+
+/* When what was last sent. Nothing here has an influence on the weights. */
+struct report_clock {
+    int64_t now_ns; /* clock_monotonic_ns() when it was last read */
+    struct speedometer speed;
+    int64_t progress_ns;   /* last call of the progress hook */
+    int64_t epoch_ns;      /* last "epoch" event */
+    int64_t epoch_percent; /* of the run, at that event */
+    int64_t latest_ns;     /* last LATEST checkpoint, or the start */
+    int64_t best_ns;       /* last BEST checkpoint; 0: none yet */
+    bool best_is_due;      /* the best epoch is not in a BEST checkpoint yet */
+    double step_ns;        /* usual length of a step that is not observed */
+    double observing_ns;   /* extra time spent on the layers' series */
+};
+
+/* The layers' series: names made once, values of the last observed step. */
+struct layer_series {
+    int capacity;       /* of names and values */
+    const char **names; /* owned, as the next two */
+    double *values;
+    char (*texts)[METRIC_NAME_SIZE];
+};
+
+struct trainer {
+    const struct job_spec *spec;     /* borrowed */
+    const struct pipeline *pipeline; /* borrowed */
+    const struct train_hooks *hooks; /* borrowed, during trainer_run() only */
+    struct stepper *stepper;         /* owned, as the next three */
+    struct network *network;         /* gets the kept weights at the end of a run */
+    uint32_t *order;                 /* training rows of the epoch under way */
+    real *best_parameters;           /* NULL: no epoch is watched for being best */
+    uint64_t identity;               /* of spec and data, for checkpoints */
+    int64_t steps_per_epoch, steps;
+    struct schedule schedule;
+    struct figure_scale scale;
+    struct train_state state;
+    struct report_clock clock;
+    struct layer_series series;
+    bool has_test;
+    struct figures test; /* known after the run where there is a test split */
+};
+
+/* Rows of a split as the stepper asks for them. */
+struct split_rows {
+    const struct pipeline *pipeline;
+    enum split split;
+    const uint32_t *order; /* NULL: the split's own order */
+    size_t first;
+};
+
+/* A batch source over `rows`, which it borrows. */
+struct batch_source split_source(struct split_rows *rows);
+
+/* Asks the poll hook. */
+enum train_command trainer_poll(const struct trainer *trainer);
+
+#endif
