@@ -30,6 +30,11 @@ int tokens_create(struct db *db, const char *name, enum token_scope scope,
 int tokens_verify(struct db *db, const char *text, int64_t now_us,
                   struct token_row *ret_row, struct error *err);
 
+/* Notes the time of use, at most once a minute: call it from a write, after tokens_verify()
+ * when `last_used_us` is a minute old. */
+int tokens_touch(struct db *db, const char *id, int64_t now_us, struct error *err);
+
+/* Newest first. */
 int tokens_list(struct db *db, struct token_row **ret_rows, size_t *ret_count,
                 struct error *err);
 int tokens_delete(struct db *db, const char *id, struct error *err);

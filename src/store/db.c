@@ -1,0 +1,362 @@
+/*
+ * See db.h. Prepared statements are kept in a small open-addressed table by the address
+ * of their SQL: a server runs the same few dozen statements all its life, and finding one
+ * is a comparison of pointers.
+ */
+#include "db.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATEMENT_SLOTS 256 /* a power of two; about 90 are in use */
+#define BUSY_TIMEOUT_MS 5000
+#define TRUNCATE_TIMEOUT_MS 200
+
+struct statement {
+    const char *sql; /* NULL: the slot is free */
+    sqlite3_stmt *handle;
+    bool running;
+};
+
+struct db {
+    sqlite3 *handle;
+    int wal_pages;
+    struct statement statements[STATEMENT_SLOTS];
+};
+
+/* foreign_keys, trusted_schema, cell_size_check: see docs of each pragma; secure_delete
+ * is on in Debian's build and would write every freed page of weights once more. The WAL
+ * is checkpointed by the writer thread alone. mmap spares readers the copy of pages that
+ * are in the file: a reader's own cache is void after each commit. */
+static const char settings[] = "PRAGMA foreign_keys = ON;"
+                               "PRAGMA trusted_schema = OFF;"
+                               "PRAGMA cell_size_check = ON;"
+                               "PRAGMA secure_delete = OFF;"
+                               "PRAGMA temp_store = MEMORY;"
+                               "PRAGMA synchronous = FULL;"
+                               "PRAGMA wal_autocheckpoint = 0;"
+                               "PRAGMA journal_size_limit = 67108864;";
+static const char writer_settings[] = "PRAGMA cache_size = -16384;"
+                                      "PRAGMA mmap_size = 0;";
+static const char reader_settings[] = "PRAGMA cache_size = -4096;"
+                                      "PRAGMA mmap_size = 268435456;"
+                                      "PRAGMA query_only = ON;";
+
+struct failure {
+    int sqlite_code; /* primary or extended */
+    int code;
+    const char *text;
+};
+
+static const struct failure failures[] = {
+    {SQLITE_CONSTRAINT_UNIQUE, ERR_CONFLICT, "the store has such an object already"},
+    {SQLITE_CONSTRAINT_PRIMARYKEY, ERR_CONFLICT, "the store has such an object already"},
+    {SQLITE_CONSTRAINT_FOREIGNKEY, ERR_CONFLICT,
+     "the object is in use or its owner is gone"},
+    {SQLITE_IOERR_NOMEM, ERR_NOMEM, "out of memory in the store"},
+    {SQLITE_FULL, ERR_NO_SPACE, "the disk of the data folder is full"},
+    {SQLITE_CORRUPT, ERR_CORRUPT, "the store is damaged"},
+    {SQLITE_NOTADB, ERR_CORRUPT, "the store is damaged or is not a database"},
+    {SQLITE_BUSY, ERR_BUSY, "the store is busy"},
+    {SQLITE_LOCKED, ERR_BUSY, "the store is busy"},
+    {SQLITE_NOMEM, ERR_NOMEM, "out of memory in the store"},
+    {SQLITE_TOOBIG, ERR_TOO_LARGE, "a value is too long for the store"},
+    {SQLITE_READONLY, ERR_IO, "the store cannot be written"},
+    {SQLITE_CANTOPEN, ERR_IO, "the store cannot be opened"},
+    {SQLITE_PERM, ERR_IO, "the store may not be opened"},
+    {SQLITE_IOERR, ERR_IO, "the store could not be read or written"},
+    {SQLITE_INTERRUPT, ERR_CANCELLED, "the query was interrupted"},
+};
+
+static bool disk_is_full(sqlite3 *handle, int sqlite_code)
+{
+    if ((sqlite_code & 0xff) != SQLITE_IOERR)
+        return false;
+    /* SQLite knows ENOSPC alone; a quota and a limit on file size are the same to a user.
+     */
+    int reason = sqlite3_system_errno(handle);
+    return reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
+}
+
+static int fail(sqlite3 *handle, int sqlite_code, struct error *err)
+{
+    if (handle && disk_is_full(handle, sqlite_code))
+        sqlite_code = SQLITE_FULL;
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+        if (failures[i].sqlite_code == sqlite_code ||
+            failures[i].sqlite_code == (sqlite_code & 0xff))
+            return error_set(err, failures[i].code, "%s", failures[i].text);
+    log_event(LOG_ERROR, "store_failure", "sqlite_code=%d", sqlite_code);
+    return error_set(err, ERR_INTERNAL, "the store failed (SQLite code %d)", sqlite_code);
+}
+
+static int note_wal_pages(void *context, sqlite3 *handle, const char *name, int pages)
+{
+    (void)handle;
+    (void)name;
+    struct db *db = context;
+    db->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+int db_open(const char *path, enum db_mode mode, struct db **ret_db, struct error *err)
+{
+    struct db *db = mem_alloc(sizeof(*db));
+    if (!db)
+        return error_set(err, ERR_NOMEM, "out of memory opening the store");
+    int flags = mode == DB_READER ? SQLITE_OPEN_READONLY
+                                  : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int rc = sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK) {
+        rc = fail(db->handle, rc, err);
+        goto out;
+    }
+    sqlite3_extended_result_codes(db->handle, 1);
+    sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 0);
+    rc = db_exec(db, settings, err);
+    if (rc == 0)
+        rc = db_exec(db, mode == DB_READER ? reader_settings : writer_settings, err);
+    if (rc == 0)
+        sqlite3_wal_hook(db->handle, note_wal_pages, db);
+out:
+    if (rc < 0)
+        db_close(db);
+    else
+        *ret_db = db;
+    return rc;
+}
+
+void db_close(struct db *db)
+{
+    if (!db)
+        return;
+    for (size_t i = 0; i < STATEMENT_SLOTS; i++)
+        sqlite3_finalize(db->statements[i].handle);
+    int rc = sqlite3_close(db->handle);
+    assert(rc == SQLITE_OK); /* a statement that is not in the table would be a leak */
+    (void)rc;
+    free(db);
+}
+
+int db_exec(struct db *db, const char *sql, struct error *err)
+{
+    int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : fail(db->handle, rc, err);
+}
+
+int db_run(struct db *db, const char *sql, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db, sql);
+    return query_run(&q, err);
+}
+
+int db_read_int(struct db *db, const char *sql, int64_t *ret_value, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db, sql);
+    int rc = query_step(&q, err);
+    if (rc > 0) {
+        *ret_value = query_int(&q, 0);
+        rc = 0;
+    } else if (rc == 0) {
+        rc = error_set(err, ERR_INTERNAL, "the store gave no answer");
+    }
+    query_end(&q);
+    return rc;
+}
+
+int64_t db_changes(const struct db *db)
+{
+    return sqlite3_changes64(db->handle);
+}
+
+int64_t db_last_number(const struct db *db)
+{
+    return sqlite3_last_insert_rowid(db->handle);
+}
+
+bool db_in_transaction(const struct db *db)
+{
+    return sqlite3_get_autocommit(db->handle) == 0;
+}
+
+int db_wal_pages(const struct db *db)
+{
+    return db->wal_pages;
+}
+
+int db_checkpoint(struct db *db, bool truncate, int *ret_pages, struct error *err)
+{
+    int log = 0, done = 0;
+    int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    sqlite3_busy_timeout(db->handle, TRUNCATE_TIMEOUT_MS);
+    int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, &log, &done);
+    sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+    if (rc != SQLITE_OK)
+        return fail(db->handle, rc, err);
+    if (truncate)
+        db->wal_pages = 0;
+    *ret_pages = done;
+    return 0;
+}
+
+static struct statement *find_slot(struct db *db, const char *sql)
+{
+    size_t at = ((uintptr_t)sql >> 3) * 31;
+    for (size_t i = 0; i < STATEMENT_SLOTS; i++) {
+        struct statement *slot = &db->statements[(at + i) % STATEMENT_SLOTS];
+        if (slot->sql == sql || !slot->sql)
+            return slot;
+    }
+    return NULL;
+}
+
+void query_begin(struct query *q, struct db *db, const char *sql)
+{
+    struct statement *slot = find_slot(db, sql);
+    *q = (struct query){.db = db};
+    if (!slot) { /* more statements than slots: a bug, but no reason to fall over */
+        q->status = SQLITE_INTERNAL;
+        return;
+    }
+    assert(!slot->running);
+    if (!slot->sql) {
+        q->status = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                       &slot->handle, NULL);
+        if (q->status != SQLITE_OK)
+            return;
+        slot->sql = sql;
+    }
+    slot->running = true;
+    q->statement = slot;
+}
+
+void query_end(struct query *q)
+{
+    if (!q->statement)
+        return;
+    sqlite3_reset(q->statement->handle);
+    sqlite3_clear_bindings(q->statement->handle);
+    q->statement->running = false;
+    q->statement = NULL;
+}
+
+/* The index of a parameter, or 0 when the query failed already. */
+static int parameter(const struct query *q, const char *name)
+{
+    if (q->status != SQLITE_OK)
+        return 0;
+    int index = sqlite3_bind_parameter_index(q->statement->handle, name);
+    assert(index > 0);
+    return index;
+}
+
+void query_bind_text(struct query *q, const char *name, const char *value)
+{
+    int index = parameter(q, name);
+    if (index > 0)
+        q->status =
+            sqlite3_bind_text(q->statement->handle, index, value, -1, SQLITE_STATIC);
+}
+
+void query_bind_int(struct query *q, const char *name, int64_t value)
+{
+    int index = parameter(q, name);
+    if (index > 0)
+        q->status = sqlite3_bind_int64(q->statement->handle, index, value);
+}
+
+void query_bind_real(struct query *q, const char *name, double value)
+{
+    int index = parameter(q, name);
+    if (index > 0)
+        q->status = sqlite3_bind_double(q->statement->handle, index, value);
+}
+
+void query_bind_blob(struct query *q, const char *name, const void *bytes, size_t length)
+{
+    int index = parameter(q, name);
+    if (index > 0)
+        q->status = sqlite3_bind_blob64(q->statement->handle, index, bytes, length,
+                                        SQLITE_STATIC);
+}
+
+int query_step(struct query *q, struct error *err)
+{
+    if (q->status == SQLITE_OK) {
+        int rc = sqlite3_step(q->statement->handle);
+        if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+            return rc == SQLITE_ROW;
+        q->status = rc;
+    }
+    return fail(q->db->handle, q->status, err);
+}
+
+int query_run(struct query *q, struct error *err)
+{
+    int rc;
+    do
+        rc = query_step(q, err);
+    while (rc > 0);
+    query_end(q);
+    return rc;
+}
+
+int query_status(const struct query *q, struct error *err)
+{
+    return q->status == SQLITE_OK ? 0 : fail(q->db->handle, q->status, err);
+}
+
+int64_t query_int(const struct query *q, int column)
+{
+    return sqlite3_column_int64(q->statement->handle, column);
+}
+
+double query_real(const struct query *q, int column)
+{
+    return sqlite3_column_double(q->statement->handle, column);
+}
+
+const char *query_text(const struct query *q, int column)
+{
+    const unsigned char *text = sqlite3_column_text(q->statement->handle, column);
+    return text ? (const char *)text : "";
+}
+
+const void *query_blob(const struct query *q, int column, size_t *ret_length)
+{
+    const void *bytes = sqlite3_column_blob(q->statement->handle, column);
+    *ret_length = (size_t)sqlite3_column_bytes(q->statement->handle, column);
+    return bytes;
+}
+
+char *query_copy_text(struct query *q, int column)
+{
+    if (sqlite3_column_type(q->statement->handle, column) == SQLITE_NULL)
+        return NULL;
+    const unsigned char *text = sqlite3_column_text(q->statement->handle, column);
+    char *copy = text ? mem_strdup((const char *)text) : NULL;
+    if (!copy)
+        q->status = SQLITE_NOMEM;
+    return copy;
+}
+
+void query_read_text(struct query *q, int column, char *field, size_t size)
+{
+    const char *text = query_text(q, column);
+    size_t length = strlen(text);
+    if (length >= size) {
+        q->status = SQLITE_CORRUPT;
+        return;
+    }
+    memcpy(field, text, length + 1);
+}

@@ -1,0 +1,314 @@
+/* See jobs.h: rows, lists, the queue. Changes of state are in job_transitions.c. */
+#include "jobs.h"
+
+#include "db.h"
+#include "jobs_internal.h"
+#include "rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define IDEMPOTENCY_US (INT64_C(24) * 3600 * 1000000)
+#define IDEMPOTENCY_KEY_MAX 255
+#define EXPIRED_A_TIME "64" /* old keys that one insert clears away */
+
+#define COLUMNS                                                                          \
+    "j.id, j.name, j.dataset, j.status, j.stop_reason, j.priority, j.threads,"           \
+    " j.attempt, j.max_attempts, j.lease, j.metadata, j.progress, j.metrics, j.error,"   \
+    " j.model, j.weights_sha256, j.created_us, j.started_us, j.finished_us"
+
+void job_row_release(struct job_row *row)
+{
+    free(row->name);
+    free(row->stop_reason);
+    free(row->spec);
+    free(row->metadata);
+    free(row->progress);
+    free(row->metrics);
+    free(row->error);
+    *row = (struct job_row){0};
+}
+
+static int read_columns(struct query *q, bool with_spec, struct job_row *ret_row,
+                        struct error *err)
+{
+    struct job_row row = {0};
+    query_read_text(q, 0, row.id, sizeof(row.id));
+    row.name = query_copy_text(q, 1);
+    query_read_text(q, 2, row.dataset, sizeof(row.dataset));
+    row.status = job_status_parse(query_text(q, 3));
+    row.stop_reason = query_copy_text(q, 4);
+    row.priority = (int)query_int(q, 5);
+    row.threads = (int)query_int(q, 6);
+    row.attempt = (int)query_int(q, 7);
+    row.max_attempts = (int)query_int(q, 8);
+    row.lease = query_int(q, 9);
+    row.metadata = query_copy_text(q, 10);
+    row.progress = query_copy_text(q, 11);
+    row.metrics = query_copy_text(q, 12);
+    row.error = query_copy_text(q, 13);
+    query_read_text(q, 14, row.model, sizeof(row.model));
+    query_read_text(q, 15, row.weights_sha256, sizeof(row.weights_sha256));
+    row.created_us = query_int(q, 16);
+    row.started_us = query_int(q, 17);
+    row.finished_us = query_int(q, 18);
+    if (with_spec)
+        row.spec = query_copy_text(q, 19);
+    int rc = query_status(q, err);
+    if (rc < 0)
+        job_row_release(&row);
+    else
+        *ret_row = row;
+    return rc;
+}
+
+static int read_full(struct query *q, void *ret_row, struct error *err)
+{
+    return read_columns(q, true, ret_row, err);
+}
+
+static int read_listed(struct query *q, void *ret_row, struct error *err)
+{
+    return read_columns(q, false, ret_row, err);
+}
+
+static void release(void *row)
+{
+    job_row_release(row);
+}
+
+static const struct row_type full_row = {sizeof(struct job_row), read_full, release};
+static const struct row_type listed_row = {sizeof(struct job_row), read_listed, release};
+
+/* Clears some keys that are a day old; those that are left still count. */
+static int expire_keys(struct db *db, int64_t now_us, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "DELETE FROM idempotency_keys WHERE key IN (SELECT key"
+                " FROM idempotency_keys WHERE created_us < :horizon"
+                " ORDER BY created_us LIMIT " EXPIRED_A_TIME ")");
+    query_bind_int(&q, ":horizon", now_us - IDEMPOTENCY_US);
+    return query_run(&q, err);
+}
+
+/* The job that was made with this key; "" if none was. */
+static int find_key(struct db *db, const char *key, const char *body_sha256,
+                    char ret_id[ID_SIZE], struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "SELECT job, body_sha256 = :body FROM idempotency_keys WHERE key = :key");
+    query_bind_text(&q, ":key", key);
+    query_bind_text(&q, ":body", body_sha256);
+    int rc = query_step(&q, err);
+    if (rc > 0 && !query_int(&q, 1)) {
+        rc = error_set(err, ERR_CONFLICT,
+                       "this Idempotency-Key was used before with another body");
+    } else if (rc > 0) {
+        query_read_text(&q, 0, ret_id, ID_SIZE);
+        rc = query_status(&q, err);
+    }
+    query_end(&q);
+    return rc;
+}
+
+static int insert_key(struct db *db, const struct job_row *row, const char *key,
+                      const char *body_sha256, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "INSERT INTO idempotency_keys (key, body_sha256, job, created_us)"
+                " VALUES (:key, :body, :job, :created_us)");
+    query_bind_text(&q, ":key", key);
+    query_bind_text(&q, ":body", body_sha256);
+    query_bind_text(&q, ":job", row->id);
+    query_bind_int(&q, ":created_us", row->created_us);
+    return query_run(&q, err);
+}
+
+static int check_dataset(struct db *db, const char *dataset, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db, "SELECT 1 FROM datasets WHERE id = :id");
+    query_bind_text(&q, ":id", dataset);
+    int rc = query_step(&q, err);
+    query_end(&q);
+    if (rc == 0)
+        return error_set_at(err, ERR_NOT_FOUND, "/dataset", "there is no such dataset");
+    return rc < 0 ? rc : 0;
+}
+
+static int insert_row(struct db *db, const struct job_row *row, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "INSERT INTO jobs (id, status, name, dataset, priority, threads, attempt,"
+                " max_attempts, created_us, metadata) VALUES (:id, 'queued', :name,"
+                " :dataset, :priority, :threads, 0, :max_attempts, :created_us,"
+                " :metadata)");
+    query_bind_text(&q, ":id", row->id);
+    query_bind_text(&q, ":name", row->name);
+    query_bind_text(&q, ":dataset", row->dataset);
+    query_bind_int(&q, ":priority", row->priority);
+    query_bind_int(&q, ":threads", row->threads);
+    query_bind_int(&q, ":max_attempts", row->max_attempts);
+    query_bind_int(&q, ":created_us", row->created_us);
+    query_bind_text(&q, ":metadata", row->metadata ? row->metadata : "{}");
+    return query_run(&q, err);
+}
+
+static int insert_spec(struct db *db, int64_t number, const char *spec, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db, "INSERT INTO job_specs (job, spec) VALUES (:job, :spec)");
+    query_bind_int(&q, ":job", number);
+    query_bind_text(&q, ":spec", spec);
+    return query_run(&q, err);
+}
+
+/* The scalars of the metadata as texts, for the filter. */
+static int insert_metadata(struct db *db, const struct job_row *row, struct error *err)
+{
+    if (!row->metadata || strcmp(row->metadata, "{}") == 0)
+        return 0;
+    struct query q;
+    query_begin(&q, db,
+                "INSERT OR IGNORE INTO job_metadata (key, value, job) SELECT key,"
+                " CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
+                " ELSE CAST(atom AS TEXT) END, :job FROM json_each(:metadata)"
+                " WHERE type IN ('text', 'integer', 'real', 'true', 'false')");
+    query_bind_text(&q, ":job", row->id);
+    query_bind_text(&q, ":metadata", row->metadata);
+    return query_run(&q, err);
+}
+
+int jobs_insert(struct db *db, const struct job_row *row, const char *key,
+                const char *body_sha256, char ret_existing_id[ID_SIZE], struct error *err)
+{
+    char existing[ID_SIZE] = "";
+    int rc = 0;
+    if (key && strlen(key) > IDEMPOTENCY_KEY_MAX)
+        return error_set(err, ERR_TOO_LARGE, "an Idempotency-Key has at most %d bytes",
+                         IDEMPOTENCY_KEY_MAX);
+    if (key)
+        rc = expire_keys(db, row->created_us, err);
+    if (rc == 0 && key)
+        rc = find_key(db, key, body_sha256, existing, err);
+    if (rc == 0 && existing[0] == '\0') {
+        rc = check_dataset(db, row->dataset, err);
+        if (rc == 0)
+            rc = insert_row(db, row, err);
+        int64_t number = db_last_number(db);
+        if (rc == 0)
+            rc = insert_spec(db, number, row->spec, err);
+        if (rc == 0)
+            rc = insert_metadata(db, row, err);
+        if (rc == 0 && key)
+            rc = insert_key(db, row, key, body_sha256, err);
+        if (rc == 0)
+            rc = job_status_event(db, number, NULL, "queued", NULL, row->created_us, err);
+    }
+    if (rc == 0)
+        memcpy(ret_existing_id, existing, sizeof(existing));
+    return rc;
+}
+
+int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "SELECT " COLUMNS ", s.spec FROM jobs AS j JOIN job_specs AS s"
+                " ON s.job = j.number WHERE j.id = :id");
+    query_bind_text(&q, ":id", id);
+    return rows_read_one(&q, &full_row, "job", ret_row, err);
+}
+
+/* [metadata?][status?]: each walks an index in list order and stops at the limit. CROSS
+ * JOIN keeps SQLite from turning the join round. */
+#define LISTED "SELECT " COLUMNS " FROM "
+#define BY_METADATA                                                                      \
+    "job_metadata AS m CROSS JOIN jobs AS j ON j.id = m.job WHERE m.key = :key"          \
+    " AND m.value = :value AND m.job < :after "
+static const char *const list_queries[2][2] = {
+    {LISTED "jobs AS j WHERE j.id < :after ORDER BY j.id DESC LIMIT :limit",
+     LISTED "jobs AS j WHERE j.status = :status AND j.id < :after"
+            " ORDER BY j.id DESC LIMIT :limit"},
+    {LISTED BY_METADATA "ORDER BY m.job DESC LIMIT :limit",
+     LISTED BY_METADATA "AND j.status = :status ORDER BY m.job DESC LIMIT :limit"},
+};
+
+int jobs_list(struct db *db, const struct page *page, const struct job_filter *filter,
+              struct job_row **ret_rows, size_t *ret_count, bool *ret_has_more,
+              struct error *err)
+{
+    int rc = page_check(page, err);
+    if (rc < 0)
+        return rc;
+    bool by_status = filter && filter->status >= 0;
+    bool by_metadata = filter && filter->metadata_key && filter->metadata_value;
+    struct query q;
+    query_begin(&q, db, list_queries[by_metadata][by_status]);
+    query_bind_text(&q, ":after", page->after ? page->after : PAGE_START);
+    query_bind_int(&q, ":limit", page->limit + 1);
+    if (by_status)
+        query_bind_text(&q, ":status", job_status_name((enum job_status)filter->status));
+    if (by_metadata) {
+        query_bind_text(&q, ":key", filter->metadata_key);
+        query_bind_text(&q, ":value", filter->metadata_value);
+    }
+    void *rows;
+    rc = rows_read(&q, &listed_row, (size_t)page->limit, &rows, ret_count, ret_has_more,
+                   err);
+    if (rc == 0)
+        *ret_rows = rows;
+    return rc;
+}
+
+int jobs_queue_position(struct db *db, const char *id, int64_t *ret_position,
+                        struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "SELECT CASE mine.status WHEN 'queued' THEN 1 +"
+                " (SELECT count(*) FROM jobs WHERE status = 'queued'"
+                "  AND priority > mine.priority) +"
+                " (SELECT count(*) FROM jobs WHERE status = 'queued'"
+                "  AND priority = mine.priority AND number < mine.number)"
+                " ELSE 0 END FROM jobs AS mine WHERE mine.id = :id");
+    query_bind_text(&q, ":id", id);
+    int rc = query_step(&q, err);
+    if (rc > 0)
+        *ret_position = query_int(&q, 0);
+    else if (rc == 0)
+        rc = error_set(err, ERR_NOT_FOUND, "there is no such job");
+    query_end(&q);
+    return rc < 0 ? rc : 0;
+}
+
+int jobs_count(struct db *db, int64_t ret_counts[JOB_STATUS_COUNT], struct error *err)
+{
+    int64_t counts[JOB_STATUS_COUNT] = {0};
+    struct query q;
+    query_begin(&q, db, "SELECT status, jobs FROM job_counts");
+    int rc;
+    while ((rc = query_step(&q, err)) > 0) {
+        enum job_status status = job_status_parse(query_text(&q, 0));
+        if (status < JOB_STATUS_COUNT)
+            counts[status] = query_int(&q, 1);
+    }
+    query_end(&q);
+    if (rc == 0)
+        memcpy(ret_counts, counts, sizeof(counts));
+    return rc;
+}
+
+int jobs_next(struct db *db, struct job_row *ret_row, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "SELECT " COLUMNS ", s.spec FROM jobs AS j JOIN job_specs AS s"
+                " ON s.job = j.number WHERE j.number = (SELECT number FROM jobs"
+                " WHERE status = 'queued' ORDER BY priority DESC, number LIMIT 1)");
+    return rows_read_one(&q, &full_row, "job: the queue is empty", ret_row, err);
+}

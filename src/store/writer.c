@@ -1,0 +1,257 @@
+/* See writer.h. The queue is a list through the writes themselves, so submitting cannot
+ * fail for want of memory. */
+#include "writer.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define CHECKPOINT_PAGES                                                                 \
+    4096 /* 16 MiB of WAL: then the next gap is used for a checkpoint */
+#define TRUNCATE_PAGES                                                                   \
+    65536 /* 256 MiB: readers have kept the WAL growing; make them wait */
+#define IDLE_NS CLOCK_NS_PER_SECOND /* and without work, this long after the last write  \
+                                     */
+#define NS_PER_MS INT64_C(1000000)
+
+struct queue {
+    struct store_write *first, *last;
+};
+
+struct writer {
+    struct db *db;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards queue and stopping */
+    pthread_cond_t work;
+    struct queue queue;
+    bool stopping;
+    int checkpointed_pages; /* of the present WAL, in the file already; the thread's own
+                             */
+};
+
+static void push(struct queue *queue, struct store_write *write)
+{
+    write->next = NULL;
+    if (queue->last)
+        queue->last->next = write;
+    else
+        queue->first = write;
+    queue->last = write;
+}
+
+static struct store_write *pop(struct queue *queue)
+{
+    struct store_write *write = queue->first;
+    if (write) {
+        queue->first = write->next;
+        if (!queue->first)
+            queue->last = NULL;
+        write->next = NULL;
+    }
+    return write;
+}
+
+static struct store_write *take(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    struct store_write *write = pop(&writer->queue);
+    pthread_mutex_unlock(&writer->lock);
+    return write;
+}
+
+static int pending_pages(const struct writer *writer)
+{
+    int pages = db_wal_pages(writer->db);
+    /* Fewer pages than were copied: the WAL began anew. */
+    return pages >= writer->checkpointed_pages ? pages - writer->checkpointed_pages
+                                               : pages;
+}
+
+static void checkpoint(struct writer *writer)
+{
+    bool truncate = db_wal_pages(writer->db) >= TRUNCATE_PAGES;
+    int pages = 0;
+    struct error err = {0};
+    int rc = db_checkpoint(writer->db, truncate, &pages, &err);
+    if (rc == 0)
+        writer->checkpointed_pages = truncate ? 0 : pages;
+    else if (rc !=
+             ERR_BUSY) /* nothing is lost: the WAL holds it, and the next try comes */
+        log_event(LOG_WARN, "store_checkpoint_failed", "code=%s", error_code_name(rc));
+}
+
+/* Waits on `work` for at most `ns`; the lock is held. True when the time is over. */
+static bool wait_at_most(struct writer *writer, int64_t ns)
+{
+    int64_t end = clock_monotonic_ns() + ns;
+    struct timespec until = {.tv_sec = (time_t)(end / CLOCK_NS_PER_SECOND),
+                             .tv_nsec = (long)(end % CLOCK_NS_PER_SECOND)};
+    return pthread_cond_timedwait(&writer->work, &writer->lock, &until) != 0;
+}
+
+/* The next write, or NULL when there will be none. An idle thread tidies up once. */
+static struct store_write *wait_for_work(struct writer *writer)
+{
+    bool tidy = pending_pages(writer) == 0;
+    pthread_mutex_lock(&writer->lock);
+    while (!writer->queue.first && !writer->stopping) {
+        if (tidy) {
+            pthread_cond_wait(&writer->work, &writer->lock);
+        } else if (wait_at_most(writer, IDLE_NS) && !writer->queue.first) {
+            pthread_mutex_unlock(&writer->lock);
+            checkpoint(writer);
+            tidy = true;
+            pthread_mutex_lock(&writer->lock);
+        }
+    }
+    struct store_write *write = pop(&writer->queue);
+    pthread_mutex_unlock(&writer->lock);
+    return write;
+}
+
+/* Runs one write in a savepoint; it has its own result afterwards. */
+static void run_write(struct db *db, struct store_write *write)
+{
+    error_clear(&write->error);
+    write->rc = db_run(db, "SAVEPOINT write", &write->error);
+    if (write->rc < 0)
+        return;
+    write->rc = write->run(db, write, &write->error);
+    assert(write->rc <= 0);
+    if (write->rc < 0) {
+        error_set(&write->error, write->rc, "%s", error_code_name(write->rc));
+        /* Fails only if SQLite has rolled back everything, which the caller checks. */
+        if (db_in_transaction(db) && db_run(db, "ROLLBACK TO write", NULL) < 0)
+            return;
+    }
+    if (db_in_transaction(db)) {
+        int rc = db_run(db, "RELEASE write", &write->error);
+        if (write->rc == 0)
+            write->rc = rc;
+    }
+}
+
+/* Runs writes from `first` on until the group is full; they are added to *group. */
+static int run_group(struct writer *writer, struct store_write *first,
+                     struct queue *group, struct error *err)
+{
+    struct db *db = writer->db;
+    int64_t end = clock_monotonic_ns() + STORE_GROUP_MS * NS_PER_MS;
+    push(group, first);
+    int rc = db_run(db, "BEGIN IMMEDIATE", err);
+    if (rc < 0)
+        return rc;
+    struct store_write *write = first;
+    for (int count = 1;; count++) {
+        run_write(db, write);
+        if (!db_in_transaction(db)) /* a full disk in the middle takes the whole group */
+            return error_set(err, write->rc < 0 ? write->rc : ERR_INTERNAL, "%s",
+                             write->error.text);
+        if (count == STORE_GROUP_MAX || clock_monotonic_ns() >= end)
+            break;
+        write = take(writer);
+        if (!write)
+            break;
+        push(group, write);
+    }
+    return db_run(db, "COMMIT", err);
+}
+
+static void write_group(struct writer *writer, struct store_write *first)
+{
+    struct queue group = {0};
+    struct error err = {0};
+    int rc = run_group(writer, first, &group, &err);
+    if (rc < 0 && db_in_transaction(writer->db) &&
+        db_run(writer->db, "ROLLBACK", NULL) < 0)
+        log_event(LOG_ERROR, "store_rollback_failed", "code=%s", error_code_name(rc));
+    if (rc < 0)
+        log_event(LOG_ERROR, "store_commit_failed", "code=%s", error_code_name(rc));
+    struct store_write *write;
+    while ((write = pop(&group))) {
+        if (rc < 0 && write->rc >= 0) {
+            write->rc = rc;
+            write->error = err;
+        }
+        if (write->done)
+            write->done(write, write->rc, &write->error);
+    }
+}
+
+static void *writer_main(void *argument)
+{
+    struct writer *writer = argument;
+    struct store_write *write;
+    while ((write = wait_for_work(writer))) {
+        write_group(writer, write);
+        if (pending_pages(writer) >= CHECKPOINT_PAGES)
+            checkpoint(writer);
+    }
+    return NULL;
+}
+
+int writer_start(struct db *db, struct writer **ret_writer, struct error *err)
+{
+    struct writer *writer = mem_alloc(sizeof(*writer));
+    if (!writer)
+        return error_set(err, ERR_NOMEM, "out of memory starting the store's writer");
+    writer->db = db;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->work, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&writer->lock, NULL);
+    int failure = pthread_create(&writer->thread, NULL, writer_main, writer);
+    if (failure != 0) {
+        pthread_cond_destroy(&writer->work);
+        pthread_mutex_destroy(&writer->lock);
+        free(writer);
+        return error_set_errno(err, failure, "cannot start the store's writer");
+    }
+    *ret_writer = writer;
+    return 0;
+}
+
+void writer_stop(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->stopping = true;
+    pthread_cond_signal(&writer->work);
+    pthread_mutex_unlock(&writer->lock);
+    pthread_join(writer->thread, NULL);
+}
+
+void writer_free(struct writer *writer)
+{
+    pthread_cond_destroy(&writer->work);
+    pthread_mutex_destroy(&writer->lock);
+    free(writer);
+}
+
+void writer_submit(struct writer *writer, struct store_write *write)
+{
+    pthread_mutex_lock(&writer->lock);
+    bool accepted = !writer->stopping;
+    if (accepted) {
+        push(&writer->queue, write);
+        pthread_cond_signal(&writer->work);
+    }
+    pthread_mutex_unlock(&writer->lock);
+    if (accepted)
+        return;
+    error_clear(&write->error);
+    write->rc = error_set(&write->error, ERR_CANCELLED, "the store is closing");
+    if (write->done)
+        write->done(write, write->rc, &write->error);
+}
+
+bool writer_is_current(const struct writer *writer)
+{
+    return pthread_equal(pthread_self(), writer->thread) != 0;
+}
