@@ -1,0 +1,90 @@
+// The dashboard: what the address says is shown, and drawn again every second.
+import { Problem, call, signIn } from "./api.js";
+import { jobView } from "./job.js";
+import { datasetList, jobList, modelList } from "./lists.js";
+
+const PERIOD_MS = 1000;
+
+/** @param {string} id */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const main = byId("main"), trouble = byId("trouble"), form = byId("sign-in");
+
+/** @typedef {(refresh: () => void, complain: (error: unknown) => void) => Promise<Node[]>} View */
+
+/** @type {View} */
+let view = jobList;
+let pressed = false; // a button that is replaced between press and release is never clicked
+let turn = 0; // of the view: an answer for an earlier one is dropped
+
+/** @returns {View} */
+function route() {
+  const [, place, id] = location.hash.split("/");
+  if (place === "jobs" && id)
+    return jobView(decodeURIComponent(id));
+  if (place === "datasets")
+    return datasetList;
+  return place === "models" ? modelList : jobList;
+}
+
+/** @param {unknown} error */
+function complain(error) {
+  const needsToken = error instanceof Problem && error.status === 401;
+  form.hidden = !needsToken;
+  trouble.hidden = needsToken;
+  trouble.textContent = error instanceof Error ? error.message : String(error);
+}
+
+async function showServer() {
+  const info = await call("/v1/info");
+  byId("server").textContent = `backpropd ${info.version}`;
+}
+
+async function draw() {
+  const mine = turn;
+  try {
+    const nodes = await view(draw, complain);
+    if (mine !== turn || pressed)
+      return;
+    const list = main.querySelector(".events");
+    const scrolled = list?.scrollTop ?? 0;
+    main.replaceChildren(...nodes);
+    if (scrolled > 0)
+      /** @type {HTMLElement} */ (main.querySelector(".events"))?.scrollTo(0, scrolled);
+    trouble.hidden = true;
+    form.hidden = true;
+  } catch (error) {
+    if (mine === turn)
+      complain(error);
+  }
+}
+
+function navigate() {
+  turn++;
+  view = route();
+  main.replaceChildren();
+  for (const link of document.querySelectorAll("nav a"))
+    link.toggleAttribute("aria-current",
+      (location.hash || "#/jobs").startsWith(/** @type {string} */ (link.getAttribute("href"))));
+  draw();
+}
+
+/** One drawing after the other, and none while nobody looks. */
+async function loop() {
+  if (!document.hidden)
+    await draw();
+  setTimeout(loop, PERIOD_MS);
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  signIn(/** @type {HTMLInputElement} */ (byId("token")).value);
+  navigate();
+  showServer().catch(complain);
+});
+addEventListener("pointerdown", () => { pressed = true; });
+for (const name of ["pointerup", "pointercancel"])
+  addEventListener(name, () => { pressed = false; });
+addEventListener("hashchange", navigate);
+navigate();
+showServer().catch(complain);
+setTimeout(loop, PERIOD_MS);
