@@ -1,0 +1,31 @@
+/*
+ * UTF-8 (RFC 3629): shortest forms only, no surrogates, nothing above U+10FFFF.
+ */
+#ifndef BACKPROP_UTF8_H
+#define BACKPROP_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Room for a text cut by utf8_excerpt() and its "…". */
+#define UTF8_EXCERPT_SIZE 64
+
+/* Bytes from the start that are whole, valid characters; `length` if all are. */
+size_t utf8_valid_prefix(const char *text, size_t length);
+
+/* True if text[0 … length), at most 3 bytes, could be the start of a character that the
+ * end of a chunk cut in two. */
+bool utf8_is_cut_character(const char *text, size_t length);
+
+/* The largest number of bytes, at most `limit`, after which a valid text may be cut. */
+size_t utf8_cut(const char *text, size_t length, size_t limit);
+
+/* True if a byte is NUL or above 0x7f: what is worth a second look. */
+bool utf8_has_unusual(const char *text, size_t length);
+
+/* The text for a message: cut, and with what is not printable ASCII or valid UTF-8 as
+ * '?'. Returns `excerpt`. */
+const char *utf8_excerpt(const char *text, size_t length,
+                         char excerpt[UTF8_EXCERPT_SIZE]);
+
+#endif
