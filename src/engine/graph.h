@@ -46,8 +46,9 @@ struct graph_options {
     const struct op *(*find_op)(const char *name);
 };
 
-/* Borrows the model, which must outlive the graph. ERR_INVALID for an unknown op,
- * ERR_TOO_LARGE when a size overflows. New object. */
+/* Borrows the model, which must outlive the graph. ERR_INVALID for an unknown op
+ * or a layer that does not lead to the output, ERR_TOO_LARGE when a size overflows. New
+ * object. */
 int graph_compile(const struct model_spec *model, const struct graph_options *options,
                   struct graph **ret_graph, struct error *err)
     __attribute__((warn_unused_result));
@@ -61,7 +62,7 @@ size_t graph_output_width(const struct graph *graph);
 size_t graph_max_rows(const struct graph *graph);
 size_t graph_arena_bytes(const struct graph *graph); /* of one run */
 
-/* Nodes in order of computation. A layer that does not lead to the output has none. */
+/* Nodes in order of computation, one for each layer of the model, with its index. */
 int graph_node_count(const struct graph *graph);
 const struct node *graph_node(const struct graph *graph, int which);
 
@@ -97,7 +98,8 @@ int run_new(const struct graph *graph, struct run **ret_run, struct error *err)
     __attribute__((warn_unused_result));
 void run_free(struct run *run);
 
-/* Where the rows of a slice go before run_forward(): [max_rows, input_width]. */
+/* Where the rows of a slice go before each run_forward(), which may overwrite them:
+ * [max_rows, input_width]. */
 real *run_input(struct run *run);
 
 /* After run_forward(), until the next: [rows, output_width]. In training it is valid
@@ -129,14 +131,14 @@ void run_forward(struct run *run, const real *parameters, size_t rows, size_t fi
 void run_backward(struct run *run, const real *parameters, real *gradients);
 
 /*
- * Deferred gradients: rows [first, first + count) of tensor node->params[0] of a node
- * with node->deferred, summed over the runs in their order, into `gradients`. All runs
- * have been through run_backward(); different rows may be computed by several threads at
- * once. Runs with no rows in this step must be left out of `runs`.
+ * Deferred gradients: rows [first, first + count) of the gradient of tensor
+ * node->params[0] of a node with node->deferred, summed over the runs in their order; row
+ * `first` goes to `gradient`. All runs have been through run_backward(); several threads
+ * may compute different rows at once. Runs that had no rows in this step must be left out
+ * of `runs`.
  */
 void run_gradient_rows(struct run *const *runs, int run_count, const struct node *node,
-                       size_t first, size_t count, const real *parameters,
-                       real *gradients);
+                       size_t first, size_t count, real *gradient);
 
 /*
  * What an observed run_forward() saw of a node's output. A unit is an element of the last

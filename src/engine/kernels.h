@@ -25,6 +25,14 @@
 #define KERNEL
 #endif
 
+/* Before a loop whose iterations touch only their own elements, though its pointers may
+ * be equal: without it the compiler falls back to scalar code for work in place. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define ELEMENTWISE _Pragma("GCC ivdep")
+#else
+#define ELEMENTWISE
+#endif
+
 /* y[i] += x[i] */
 void vector_add(real *restrict y, const real *restrict x, size_t count);
 
@@ -37,10 +45,10 @@ void vector_clamp(real *y, real limit, size_t count);
 /* Sum of x[i]². Each square is exact in double; LANES sums in double. */
 double vector_square_sum(const real *x, size_t count);
 
+/* Fills columns [0, width) of y: [rows, width] with the row bias. */
+void row_fill(real *restrict y, const real *restrict bias, size_t rows, size_t width);
+
 /* out[j] = sum over r of x[r, j]; x: [rows, width]. */
 void column_sum(const real *restrict x, size_t rows, size_t width, real *restrict out);
-
-/* y[r, j] += bias[j]; y: [rows, width]. */
-void row_add(real *restrict y, const real *restrict bias, size_t rows, size_t width);
 
 #endif

@@ -27,10 +27,9 @@ enum op_flags {
     /* forward may be given y == x[0], and backward dx[0] == dy; then the graph saves a
      * buffer where nobody needs what is overwritten. One input. */
     OP_IN_PLACE = 4,
-    OP_IDENTITY = 8,            /* the same numbers in another shape; with OP_IN_PLACE */
-    OP_INFERENCE_IDENTITY = 16, /* the same numbers when not training; with OP_IN_PLACE */
+    OP_IDENTITY = 8, /* y is x in another shape; with OP_IN_PLACE */
     /* gradient_rows() exists, so that the gradient of params[0] may be deferred. */
-    OP_DEFERS_GRADIENT = 32
+    OP_DEFERS_GRADIENT = 16
 };
 
 /* A tensor of parameters: where it lies in the flat buffers, and how. */
@@ -93,12 +92,12 @@ struct op {
     void (*backward)(const struct node *node, const struct op_call *call);
     /*
      * OP_DEFERS_GRADIENT: rows [first, first + count) of the gradient of params[0] (seen
-     * as a matrix in the engine's layout), summed over the slices in `calls`, into
-     * calls[0].gradients[0]. Here rows are cut over threads instead of copies being
-     * summed.
+     * as a matrix in the engine's layout: its outermost axis is the rows), summed over
+     * the slices' calls in their order. `gradient` is where row `first` goes. So the rows
+     * are cut over threads instead of a copy for each slice being summed.
      */
-    void (*gradient_rows)(const struct node *node, const struct op_call *calls,
-                          int call_count, size_t first, size_t count);
+    void (*gradient_rows)(const struct node *node, const struct op_call *const *calls,
+                          int call_count, size_t first, size_t count, real *gradient);
 };
 
 /* The op of that name, or NULL. */

@@ -1,0 +1,38 @@
+/*
+ * Our own matrix product, behind gemm.h: register tiles over cache blocks, packing only
+ * where the strides of the operands would make cache lines evict each other. On small and
+ * middling matrices it is faster than OpenBLAS (docs/PERFORMANCE.md has the figures).
+ */
+#ifndef BACKPROP_GEMM_KERNEL_H
+#define BACKPROP_GEMM_KERNEL_H
+
+#include "real.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Instruction sets, from the one that every CPU has. */
+enum gemm_isa { GEMM_BASELINE, GEMM_AVX2, GEMM_AVX512, GEMM_ISA_COUNT };
+
+bool gemm_isa_supported(enum gemm_isa isa);
+
+/* The best that this CPU has. */
+enum gemm_isa gemm_isa_best(void);
+
+/* c[m, n] = a[m, k] @ b[k, n] + beta * c, with element [i, j] of a and b at
+ * i * row + j * column, where row or column is 1; c's rows are contiguous. Needs about
+ * 50 KiB of stack. */
+struct product {
+    size_t m, n, k;
+    const real *a;
+    size_t a_row, a_column;
+    const real *b;
+    size_t b_row, b_column;
+    int beta; /* 0 or 1 */
+    real *c;
+    size_t c_row;
+};
+
+void gemm_kernel(enum gemm_isa isa, const struct product *product);
+
+#endif

@@ -1,0 +1,134 @@
+/* Parameters between the engine's flat buffer and PyTorch's layouts, and their first
+ * values. */
+#include "graph.h"
+#include "graph_internal.h"
+
+#include "base/rng.h"
+
+#include <string.h>
+
+/*
+ * Walks over a tensor's elements in PyTorch's order and says where each lies in the
+ * engine's. The engine's order is a permutation of the axes, so every axis of PyTorch's
+ * has a stride.
+ */
+struct walk {
+    int rank;
+    size_t dims[SHAPE_MAX_RANK], strides[SHAPE_MAX_RANK], index[SHAPE_MAX_RANK];
+    size_t offset;
+};
+
+static struct walk walk_start(const struct tensor *tensor)
+{
+    const struct shape *shape = &tensor->spec->shape;
+    struct walk walk = {.rank = shape->rank};
+    size_t stride = 1;
+    for (int i = shape->rank - 1; i >= 0; i--) {
+        int axis = tensor->axes[i];
+        walk.strides[axis] = stride;
+        stride *= (size_t)shape->dims[axis];
+    }
+    for (int axis = 0; axis < shape->rank; axis++)
+        walk.dims[axis] = (size_t)shape->dims[axis];
+    return walk;
+}
+
+/* The offset of the present element; goes on to the next. */
+static size_t walk_next(struct walk *walk)
+{
+    size_t offset = walk->offset;
+    for (int axis = walk->rank - 1; axis >= 0; axis--) {
+        walk->offset += walk->strides[axis];
+        if (++walk->index[axis] < walk->dims[axis])
+            break;
+        walk->offset -= walk->dims[axis] * walk->strides[axis];
+        walk->index[axis] = 0;
+    }
+    return offset;
+}
+
+void graph_export_param(const struct tensor *tensor, const real *engine, real *ret_torch)
+{
+    struct walk walk = walk_start(tensor);
+    for (size_t i = 0; i < tensor->count; i++)
+        ret_torch[i] = engine[walk_next(&walk)];
+}
+
+void graph_import_param(const struct tensor *tensor, const real *torch, real *ret_engine)
+{
+    struct walk walk = walk_start(tensor);
+    for (size_t i = 0; i < tensor->count; i++)
+        ret_engine[walk_next(&walk)] = torch[i];
+}
+
+static void initialize_tensor(const struct tensor *tensor, struct rng *rng,
+                              real *ret_engine)
+{
+    double scale = tensor->spec->scale;
+    struct walk walk = walk_start(tensor);
+    for (size_t i = 0; i < tensor->count; i++) {
+        double value = 0;
+        switch (tensor->spec->initializer) {
+        case INIT_ZEROS:
+            break;
+        case INIT_ONES:
+            value = 1;
+            break;
+        case INIT_UNIFORM:
+            value = scale * (2 * (double)rng_uniform(rng) - 1);
+            break;
+        case INIT_NORMAL:
+            value = scale * rng_normal(rng);
+            break;
+        }
+        /* Single precision in both builds, so that both start from the same numbers. */
+        ret_engine[walk_next(&walk)] = (real)(float)value;
+    }
+}
+
+void graph_initialize(const struct graph *graph, uint64_t seed, real *ret_parameters)
+{
+    memset(ret_parameters, 0, graph->size * sizeof(real));
+    uint64_t index = 0;
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        for (int p = 0; p < node->param_count; p++) {
+            struct rng rng;
+            rng_init(&rng, seed, RNG_INITIALIZER, index++);
+            initialize_tensor(&node->params[p], &rng,
+                              ret_parameters + node->params[p].offset);
+        }
+    }
+}
+
+size_t graph_exported_count(const struct graph *graph)
+{
+    return graph->exported_count;
+}
+
+void graph_export(const struct graph *graph, const real *parameters, float *ret_exported)
+{
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        for (int p = 0; p < node->param_count; p++) {
+            const struct tensor *tensor = &node->params[p];
+            struct walk walk = walk_start(tensor);
+            for (size_t i = 0; i < tensor->count; i++)
+                *ret_exported++ = (float)parameters[tensor->offset + walk_next(&walk)];
+        }
+    }
+}
+
+void graph_import(const struct graph *graph, const float *exported, real *ret_parameters)
+{
+    memset(ret_parameters, 0, graph->size * sizeof(real));
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        for (int p = 0; p < node->param_count; p++) {
+            const struct tensor *tensor = &node->params[p];
+            struct walk walk = walk_start(tensor);
+            for (size_t i = 0; i < tensor->count; i++)
+                ret_parameters[tensor->offset + walk_next(&walk)] = (real)*exported++;
+        }
+    }
+}

@@ -1,0 +1,113 @@
+/*
+ * dense: y = x W + b over the last axis; axes before it count as rows. PyTorch has the
+ * weight as [out, in] and computes x Wᵀ. Here it is [in, out]: then the forward product
+ * and the gradient of the first layer, which has no dx, need no transposed right-hand
+ * side, the slow case (32 x 1024 x 1024: 52 GFLOP/s against 82 with OpenBLAS, 90 against
+ * 103 with ours).
+ *
+ *   x: [rows, in]   W: [in, out]   b: [out]   y: [rows, out]
+ *   dx = dy Wᵀ      dW = xᵀ dy     db = column sums of dy
+ */
+#include "gemm.h"
+#include "kernels.h"
+#include "op_internal.h"
+
+enum { WEIGHT, BIAS };
+
+struct dense_config {
+    size_t in, out;
+    size_t positions; /* rows of the product for one row of the batch */
+};
+
+static int dense_plan(struct node *node, size_t max_rows, struct error *err)
+{
+    (void)max_rows;
+    (void)err;
+    struct dense_config *config = node->config;
+    const struct shape *weight = &node->params[WEIGHT].spec->shape;
+    config->out = (size_t)weight->dims[0];
+    config->in = (size_t)weight->dims[1];
+    config->positions = node->width / config->out;
+    node->params[WEIGHT].axes[0] = 1;
+    node->params[WEIGHT].axes[1] = 0;
+    return 0;
+}
+
+static void dense_forward(const struct node *node, const struct op_call *call)
+{
+    const struct dense_config *config = node->config;
+    size_t rows = call->rows * config->positions;
+    if (node->param_count > BIAS)
+        row_fill(call->y, call->params[BIAS], rows, config->out);
+    gemm_nn(&(struct gemm){
+        .m = rows,
+        .n = config->out,
+        .k = config->in,
+        .a = call->x[0],
+        .lda = config->in,
+        .b = call->params[WEIGHT],
+        .ldb = config->out,
+        .beta = node->param_count > BIAS,
+        .c = call->y,
+        .ldc = config->out,
+    });
+}
+
+/* Rows [first, first + count) of dW; row `first` is at `gradient`. */
+static void weight_gradient(const struct dense_config *config, const struct op_call *call,
+                            size_t first, size_t count, real *gradient, bool add)
+{
+    gemm_tn(&(struct gemm){
+        .m = count,
+        .n = config->out,
+        .k = call->rows * config->positions,
+        .a = call->x[0] + first,
+        .lda = config->in,
+        .b = call->dy,
+        .ldb = config->out,
+        .beta = add,
+        .c = gradient,
+        .ldc = config->out,
+    });
+}
+
+static void dense_backward(const struct node *node, const struct op_call *call)
+{
+    const struct dense_config *config = node->config;
+    size_t rows = call->rows * config->positions;
+    if (!node->deferred)
+        weight_gradient(config, call, 0, config->in, call->gradients[WEIGHT], false);
+    if (node->param_count > BIAS)
+        column_sum(call->dy, rows, config->out, call->gradients[BIAS]);
+    if (call->dx[0])
+        gemm_nt(&(struct gemm){
+            .m = rows,
+            .n = config->in,
+            .k = config->out,
+            .a = call->dy,
+            .lda = config->out,
+            .b = call->params[WEIGHT],
+            .ldb = config->out,
+            .beta = 0,
+            .c = call->dx[0],
+            .ldc = config->in,
+        });
+}
+
+static void dense_gradient_rows(const struct node *node,
+                                const struct op_call *const *calls, int call_count,
+                                size_t first, size_t count, real *gradient)
+{
+    for (int i = 0; i < call_count; i++)
+        weight_gradient(node->config, calls[i], first, count, gradient, i > 0);
+}
+
+const struct op op_dense = {
+    .name = "dense",
+    .flags = OP_NEEDS_INPUT | OP_DEFERS_GRADIENT,
+    .config_size = sizeof(struct dense_config),
+    .plan = dense_plan,
+    .forward = dense_forward,
+    .backward = dense_backward,
+    .gradient_rows = dense_gradient_rows,
+};

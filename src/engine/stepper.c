@@ -1,0 +1,246 @@
+/* See stepper.h. */
+#include "stepper.h"
+#include "gemm.h"
+#include "kernels.h"
+#include "stepper_internal.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+/*
+ * Dense gradients from this size on are deferred. Below, each slice's own copy is small
+ * and still in the cache when it is summed; above, a copy costs memory traffic that
+ * cutting the product by rows of the gradient saves (PERFORMANCE.md).
+ */
+#define DEFER_FROM 16384
+
+static int allocate_slice(struct stepper *stepper, struct slice_state *state,
+                          struct error *err)
+{
+    int rc = run_new(stepper->graph, &state->run, err);
+    if (rc != 0)
+        return rc;
+    size_t rows = graph_max_rows(stepper->graph);
+    size_t target_bytes =
+        loss_target_bytes(stepper->loss.type, graph_output_width(stepper->graph));
+    state->gradients = mem_alloc_aligned(graph_size(stepper->graph), sizeof(real));
+    state->target = mem_alloc_aligned(rows, target_bytes);
+    state->block = mem_alloc_aligned(stepper_block_reals(stepper), sizeof(real));
+    state->squares =
+        mem_alloc_array((size_t)stepper->segment_count, sizeof(struct segment_squares));
+    if (!state->gradients || !state->target || !state->block || !state->squares)
+        return error_set(err, ERR_NOMEM, "no memory for the gradients");
+    return 0;
+}
+
+static int allocate(struct stepper *stepper, struct error *err)
+{
+    size_t size = graph_size(stepper->graph);
+    size_t moments;
+    if (!mem_multiply(size, (size_t)stepper->optimizer.moments, &moments))
+        return error_set(err, ERR_TOO_LARGE, "the optimizer does not fit in memory");
+    stepper->parameters = mem_alloc_aligned(size, sizeof(real));
+    stepper->moments = mem_alloc_aligned(moments, sizeof(real));
+    stepper->states =
+        mem_alloc_aligned((size_t)stepper->slice_count, sizeof(struct slice_state));
+    if (!stepper->parameters || !stepper->moments || !stepper->states)
+        return error_set(err, ERR_NOMEM, "no memory for the parameters");
+    for (int s = 0; s < stepper->slice_count; s++) {
+        int rc = allocate_slice(stepper, &stepper->states[s], err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+int stepper_new(const struct stepper_options *options, struct stepper **ret_stepper,
+                struct error *err)
+{
+    assert(options->threads > 0 && options->threads <= SPEC_MAX_THREADS);
+    assert(options->batch_rows > 0);
+    struct stepper *stepper = mem_alloc(sizeof(*stepper));
+    if (!stepper)
+        return error_set(err, ERR_NOMEM, "no memory for the trainer");
+    size_t threads = (size_t)options->threads;
+    stepper->loss = options->loss;
+    stepper->clip_norm = options->clip_norm;
+    stepper->clip_value = options->clip_value;
+    stepper->batch_rows = options->batch_rows;
+    stepper->slice_count = options->threads;
+    struct graph_options graph_options = {
+        .max_rows = (options->batch_rows + threads - 1) / threads,
+        .training = true,
+        .seed = options->seed,
+        .defer_from = DEFER_FROM,
+    };
+    gemm_use_one_thread();
+    int rc = optimizer_init(&stepper->optimizer, options->optimizer, err);
+    if (rc == 0)
+        rc = graph_compile(options->model, &graph_options, &stepper->graph, err);
+    if (rc == 0)
+        rc = stepper_plan_update(stepper, err);
+    if (rc == 0)
+        rc = stepper_plan_reports(stepper, err);
+    if (rc == 0)
+        rc = allocate(stepper, err);
+    if (rc == 0)
+        rc = slices_new(options->threads, &stepper->slices, err);
+    if (rc != 0) {
+        stepper_free(stepper);
+        return rc;
+    }
+    graph_initialize(stepper->graph, options->seed, stepper->parameters);
+    *ret_stepper = stepper;
+    return 0;
+}
+
+void stepper_free(struct stepper *stepper)
+{
+    if (!stepper)
+        return;
+    slices_free(stepper->slices);
+    for (int s = 0; stepper->states && s < stepper->slice_count; s++) {
+        run_free(stepper->states[s].run);
+        free(stepper->states[s].gradients);
+        free(stepper->states[s].target);
+        free(stepper->states[s].block);
+        free(stepper->states[s].squares);
+    }
+    free(stepper->states);
+    free(stepper->parameters);
+    free(stepper->moments);
+    free(stepper->segments);
+    free(stepper->reports);
+    graph_free(stepper->graph);
+    free(stepper);
+}
+
+/* Forward, loss and backward of a slice's rows. */
+static void learn(const struct step *step, struct slice_state *state)
+{
+    const struct stepper *stepper = step->stepper;
+    struct run *run = state->run;
+    step->source->fill(step->source->context, state->first, state->rows, run_input(run),
+                       state->target);
+    run_forward(run, stepper->parameters, state->rows, state->first,
+                (uint64_t)step->number, true, step->observe);
+    loss_compute(&stepper->loss, run_output(run), state->target, state->rows,
+                 graph_output_width(stepper->graph), step->rows, run_output_gradient(run),
+                 &state->sums);
+    run_backward(run, stepper->parameters, state->gradients);
+}
+
+static void train_slice(void *context, int slice)
+{
+    struct step *step = context;
+    struct stepper *stepper = step->stepper;
+    struct slice_state *state = &stepper->states[slice];
+    state->sums = (struct loss_sums){0};
+    slices_cut(step->rows, 1, slice, stepper->slice_count, &state->first, &state->rows);
+    if (state->rows > 0)
+        learn(step, state);
+    slices_barrier(stepper->slices);
+    stepper_update_slice(step, slice);
+}
+
+void stepper_train(struct stepper *stepper, const struct batch_source *source,
+                   size_t rows, int64_t step_number, double learning_rate, bool observe,
+                   struct step_result *ret_result)
+{
+    assert(rows > 0 && rows <= stepper->batch_rows);
+    size_t slices = (size_t)stepper->slice_count;
+    struct step step = {
+        .stepper = stepper,
+        .source = source,
+        .rows = rows,
+        .active = (int)(rows < slices ? rows : slices),
+        .number = step_number,
+        .observe = observe,
+    };
+    optimizer_begin(&stepper->optimizer, step_number + 1, learning_rate, &step.update);
+    slices_run(stepper->slices, train_slice, &step);
+    stepper->observed = observe;
+    struct step_result result = {.gradient_norm = (double)NAN};
+    for (int s = 0; s < stepper->slice_count; s++) {
+        loss_sums_add(&result.sums, &stepper->states[s].sums);
+        result.l2_loss += stepper->states[s].l2_loss;
+    }
+    if (observe || stepper->clip_norm > 0)
+        result.gradient_norm = stepper_gradient_norm(stepper);
+    *ret_result = result;
+}
+
+/* The slice takes a run of rows, in pieces of what its arena holds. */
+static void evaluate_slice(void *context, int slice)
+{
+    const struct step *step = context;
+    const struct stepper *stepper = step->stepper;
+    struct slice_state *state = &stepper->states[slice];
+    struct run *run = state->run;
+    size_t first, left, most = graph_max_rows(stepper->graph);
+    state->sums = (struct loss_sums){0};
+    slices_cut(step->rows, 1, slice, stepper->slice_count, &first, &left);
+    while (left > 0) {
+        size_t rows = left < most ? left : most;
+        step->source->fill(step->source->context, first, rows, run_input(run),
+                           state->target);
+        run_forward(run, stepper->parameters, rows, first, 0, false, false);
+        loss_compute(&stepper->loss, run_output(run), state->target, rows,
+                     graph_output_width(stepper->graph), rows, NULL, &state->sums);
+        first += rows;
+        left -= rows;
+    }
+}
+
+void stepper_evaluate(struct stepper *stepper, const struct batch_source *source,
+                      size_t rows, struct loss_sums *sums)
+{
+    struct step step = {.stepper = stepper, .source = source, .rows = rows};
+    slices_run(stepper->slices, evaluate_slice, &step);
+    for (int s = 0; s < stepper->slice_count; s++)
+        loss_sums_add(sums, &stepper->states[s].sums);
+}
+
+double stepper_l2_loss(const struct stepper *stepper)
+{
+    double sum = 0;
+    for (int i = 0; i < stepper->segment_count; i++) {
+        const struct segment *segment = &stepper->segments[i];
+        if (segment->l2 > 0)
+            sum += segment->l2 * vector_square_sum(stepper->parameters + segment->offset,
+                                                   segment->count);
+    }
+    return sum;
+}
+
+const struct graph *stepper_graph(const struct stepper *stepper)
+{
+    return stepper->graph;
+}
+
+const struct optimizer *stepper_optimizer(const struct stepper *stepper)
+{
+    return &stepper->optimizer;
+}
+
+real *stepper_parameters(struct stepper *stepper)
+{
+    return stepper->parameters;
+}
+
+real *stepper_moments(struct stepper *stepper)
+{
+    return stepper->moments;
+}
+
+size_t stepper_bytes(const struct stepper *stepper)
+{
+    size_t size = graph_size(stepper->graph), slices = (size_t)stepper->slice_count;
+    size_t buffers = 1 + (size_t)stepper->optimizer.moments + slices;
+    size_t block = stepper_block_reals(stepper);
+    return (buffers * size + slices * block) * sizeof(real) +
+           slices * graph_arena_bytes(stepper->graph);
+}

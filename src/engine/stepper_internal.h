@@ -1,0 +1,94 @@
+/*
+ * The inside of a stepper: stepper.c owns it and runs the slices, stepper_update.c
+ * updates the parameters, stepper_report.c says what an observed step saw.
+ */
+#ifndef BACKPROP_STEPPER_INTERNAL_H
+#define BACKPROP_STEPPER_INTERNAL_H
+
+#include "slices.h"
+#include "stepper.h"
+
+/* A tensor seen from the update: what to do with its range of the flat buffers. */
+struct segment {
+    const struct tensor *tensor;
+    size_t offset, count;
+    bool trained; /* false: state, whose "gradient" is a slice's share of its new value */
+    bool decays;
+    double l2;
+    const struct node *deferred; /* the node whose gradient_rows() gives the gradient */
+    size_t grain;                /* cuts are at multiples of it: a row, a cache line */
+};
+
+/* Sums of squares over one thread's part of a segment, in an observed step. */
+struct segment_squares {
+    double gradient, change, parameter;
+};
+
+/* Reals of a cache line, at whose multiples threads share a tensor. */
+#define GRAPH_LINE (64 / sizeof(real))
+
+/* What one slice owns. On cache lines of its own. */
+struct slice_state {
+    _Alignas(64) struct run *run;
+    real *gradients; /* graph_size() */
+    void *target;
+    real *block; /* BLOCK_REALS: gradients on their way into the optimizer */
+    struct loss_sums sums;
+    double l2_loss;
+    struct segment_squares *squares; /* one for each segment */
+    size_t first, rows;              /* of the present batch */
+};
+
+struct stepper {
+    struct loss_spec loss;
+    double clip_norm, clip_value;
+    size_t batch_rows;
+    struct graph *graph;
+    struct slices *slices;
+    int slice_count;
+    struct slice_state *states;
+    struct optimizer optimizer;
+    real *parameters, *moments;
+    int segment_count;
+    struct segment *segments;
+    bool has_l2;
+    int report_count;
+    struct report_row *reports;
+    bool observed; /* the last step was: reports are valid */
+};
+
+/* A user's layer in the reports: the node of its parameters and the one of its output. */
+struct report_row {
+    int node, output;
+};
+
+/* A step as the slices see it. */
+struct step {
+    struct stepper *stepper;
+    const struct batch_source *source;
+    size_t rows;
+    int active; /* slices with rows */
+    int64_t number;
+    struct optimizer_step update;
+    double clip_scale; /* of the gradients, by their norm; below 1 where it clips */
+    bool observe;
+};
+
+/* The slice's share of the update; all slices call it after all backwards are done. */
+void stepper_update_slice(struct step *step, int slice);
+
+/* The global gradient norm of a step for which it was gathered. */
+double stepper_gradient_norm(const struct stepper *stepper);
+
+/* Fills stepper->segments. */
+int stepper_plan_update(struct stepper *stepper, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* Fills stepper->reports. */
+int stepper_plan_reports(struct stepper *stepper, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* Reals of slice_state.block. */
+size_t stepper_block_reals(const struct stepper *stepper);
+
+#endif
