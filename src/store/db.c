@@ -74,19 +74,22 @@ static const struct failure failures[] = {
     {SQLITE_INTERRUPT, ERR_CANCELLED, "the query was interrupted"},
 };
 
-static bool disk_is_full(sqlite3 *handle, int sqlite_code)
+/* SQLite knows ENOSPC alone; a quota and a limit on file size are the same to a user. It
+ * notes errno for most failures, but not for that of a COMMIT: hence the second look. */
+static bool disk_is_full(sqlite3 *handle, int sqlite_code, int errno_value)
 {
-    if ((sqlite_code & 0xff) != SQLITE_IOERR)
-        return false;
-    /* SQLite knows ENOSPC alone; a quota and a limit on file size are the same to a user.
-     */
-    int reason = sqlite3_system_errno(handle);
-    return reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
+    static const int reasons[] = {ENOSPC, EDQUOT, EFBIG};
+    bool full = false;
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        full = full || errno_value == reasons[i] ||
+               sqlite3_system_errno(handle) == reasons[i];
+    return full && (sqlite_code & 0xff) == SQLITE_IOERR;
 }
 
+/* Called straight after what failed: errno counts. */
 static int fail(sqlite3 *handle, int sqlite_code, struct error *err)
 {
-    if (handle && disk_is_full(handle, sqlite_code))
+    if (handle && disk_is_full(handle, sqlite_code, errno))
         sqlite_code = SQLITE_FULL;
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
         if (failures[i].sqlite_code == sqlite_code ||
@@ -148,6 +151,7 @@ void db_close(struct db *db)
 
 int db_exec(struct db *db, const char *sql, struct error *err)
 {
+    errno = 0;
     int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK ? 0 : fail(db->handle, rc, err);
 }
@@ -199,6 +203,7 @@ int db_checkpoint(struct db *db, bool truncate, int *ret_pages, struct error *er
     int log = 0, done = 0;
     int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     sqlite3_busy_timeout(db->handle, TRUNCATE_TIMEOUT_MS);
+    errno = 0;
     int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, &log, &done);
     sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
     if (rc != SQLITE_OK)
@@ -293,6 +298,7 @@ void query_bind_blob(struct query *q, const char *name, const void *bytes, size_
 int query_step(struct query *q, struct error *err)
 {
     if (q->status == SQLITE_OK) {
+        errno = 0;
         int rc = sqlite3_step(q->statement->handle);
         if (rc == SQLITE_ROW || rc == SQLITE_DONE)
             return rc == SQLITE_ROW;
