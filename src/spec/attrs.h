@@ -25,26 +25,29 @@ enum key_type {
     KEY_BOOLEAN,
     KEY_CHOICE,  /* one of `choices` */
     KEY_STRING,  /* at most ATTR_STRING_SIZE - 1 bytes */
-    KEY_INTEGERS /* an integer or a list of `list_length` integers (0: 1 … ATTR_LIST_MAX) */
+    KEY_INTEGERS /* an integer or a list of `list_length` integers (0: 1 … ATTR_LIST_MAX)
+                  */
 };
 
 struct key {
     const char *name;
     enum key_type type;
-    double minimum, maximum;    /* numbers and integers; inclusive … */
-    bool above_minimum;         /* … but for these two: minimum < x, x < maximum */
+    double minimum, maximum; /* numbers and integers; inclusive … */
+    bool above_minimum;      /* … but for these two: minimum < x, x < maximum */
     bool below_maximum;
     const char *const *choices; /* KEY_CHOICE: NULL-terminated */
-    const char *fallback;       /* default as JSON text ("0.9", "\"relu\""); NULL: required */
-    const char *word;           /* another accepted string, e.g. "auto"; NULL: none */
+    const char *fallback; /* default as JSON text ("0.9", "\"relu\""); NULL: required;
+                             "null": optional, and null may be written, too */
+    const char *word;     /* another accepted string, e.g. "auto"; NULL: none */
     int list_length;
 };
 
 struct attr {
     const struct key *key;
-    bool is_word;     /* the value is key->word */
-    double number;    /* KEY_NUMBER, KEY_INTEGER, KEY_BOOLEAN (0 or 1) */
-    int64_t integer;  /* KEY_INTEGER, KEY_BOOLEAN; index into choices for KEY_CHOICE */
+    bool is_word;    /* the value is key->word */
+    bool is_null;    /* an optional key that was not given; numbers are 0, texts "" */
+    double number;   /* KEY_NUMBER, KEY_INTEGER, KEY_BOOLEAN (0 or 1) */
+    int64_t integer; /* KEY_INTEGER, KEY_BOOLEAN; index into choices for KEY_CHOICE */
     char string[ATTR_STRING_SIZE]; /* KEY_CHOICE, KEY_STRING */
     int64_t list[ATTR_LIST_MAX];
     int list_count;
@@ -56,15 +59,26 @@ struct attrs {
 };
 
 /*
- * Reads `object` by the table `keys` (ended by a row whose name is NULL). Keys that are in
- * neither `keys` nor `others` (NULL-terminated names, may be NULL) are violations that name
- * the nearest known key. Values and defaults are put into *ret_attrs, and into `canonical`
- * (an object, borrowed) in the order of the table. `pointer` is the JSON Pointer of `object`.
- * Returns 0, or ERR_INVALID when it added violations; what could be read is set even then.
+ * Reads `object` by the table `keys` (ended by a row whose name is NULL). Keys that are
+ * in neither `keys` nor `others` (NULL-terminated names, may be NULL) are violations that
+ * name the nearest known key. Values and defaults are put into *ret_attrs, and into
+ * `canonical` (an object, borrowed; may be NULL) in the order of the table. `pointer` is
+ * the JSON Pointer of `object`. An integer must be a JSON integer: 3.0 is none. Whole
+ * numbers are written without a fraction. No memory sets the violations' status. Returns
+ * 0, or ERR_INVALID when it added violations; what could be read is set even then.
  */
 int attrs_read(const json_t *object, const char *pointer, const struct key *keys,
                const char *const *others, struct attrs *ret_attrs, json_t *canonical,
                struct violations *violations);
+
+/* True if the table has the key. */
+bool attrs_has(const struct attrs *attrs, const char *name);
+
+/* Replaces a value that depends on others ("auto") once they are known, in the attributes
+ * and in `canonical`. Takes `value` (which must obey the key's rules; NULL: no memory).
+ */
+void attrs_resolve(struct attrs *attrs, const char *name, json_t *value,
+                   json_t *canonical, struct violations *violations);
 
 /* Values by name; asking for a key that the table does not have is a bug (assert). */
 const struct attr *attrs_find(const struct attrs *attrs, const char *name);

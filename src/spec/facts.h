@@ -1,13 +1,13 @@
 /*
- * What is known of a dataset once it was ingested: the JSON that POST /v1/datasets answers
- * with (minus identity), and the same as a struct.
+ * What is known of a dataset once it was ingested: the JSON that POST /v1/datasets
+ * answers with (minus identity), and the same as a struct.
  *
- * An ingest worker makes the facts, the daemon stores them as text and shows them, the spec
- * is validated against them, and a training worker gets them with its task.
+ * An ingest worker makes the facts, the daemon stores them as text and shows them, the
+ * spec is validated against them, and a training worker gets them with its task.
  *
  *   {"kind": "table", "rows": {"train": 891, "test": 0},
- *    "columns": [{"name": "Age", "type": "number", "missing": 177, "min": 0.42, "max": 80,
- *                 "mean": 29.7, "std": 14.5, "integer": false, "row_id": false},
+ *    "columns": [{"name": "Age", "type": "number", "missing": 177, "min": 0.42, "max":
+ * 80, "mean": 29.7, "std": 14.5, "integer": false, "row_id": false},
  *                {"name": "Sex", "type": "category", "missing": 0, "categories": 2,
  *                 "values": ["female", "male"]},
  *                {"name": "Name", "type": "text", "missing": 0}]}
@@ -17,10 +17,10 @@
  *                 "values": ["0", …, "9"], …}]}
  *
  * A column of integers with at most FACTS_MAX_CATEGORIES distinct values carries both the
- * numbers' statistics and `values` (in ascending order), because it may be meant as either.
- * A category column's `values` are in order of their bytes. `std` is the population's.
- * For arrays the label column is the only column, and there is none without labels; labels
- * of rank 2 ([rows, width], regression) have "width": n and no values.
+ * numbers' statistics and `values` (in ascending order), because it may be meant as
+ * either. A category column's `values` are in order of their bytes. `std` is the
+ * population's. For arrays the label column is the only column, and there is none without
+ * labels; labels of rank 2 ([rows, width], regression) have "width": n and no values.
  */
 #ifndef BACKPROP_FACTS_H
 #define BACKPROP_FACTS_H
@@ -33,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define FACTS_MAX_ROWS UINT32_MAX /* of a part: a shuffled order has 32-bit entries */
 #define FACTS_MAX_COLUMNS 4096
 #define FACTS_MAX_CATEGORIES 1000
 #define FACTS_MAX_NAME_BYTES 256
@@ -53,25 +54,28 @@ enum element_type {
 struct column_facts {
     char *name; /* owned, like everything below */
     enum column_type type;
-    uint64_t missing;                /* rows without a value */
+    uint64_t missing;                   /* rows without a value */
     double minimum, maximum, mean, std; /* COLUMN_NUMBER with at least one value */
-    bool integer;       /* COLUMN_NUMBER: every value is an integer */
-    bool row_id;        /* COLUMN_NUMBER: counts the rows, so it carries nothing to learn */
-    size_t value_count; /* distinct values listed in `values`; 0 when there are too many */
+    bool integer;                       /* COLUMN_NUMBER: every value is an integer */
+    bool row_id; /* COLUMN_NUMBER: counts the rows, so it carries nothing to learn */
+    size_t
+        value_count; /* distinct values listed in `values`; 0 when there are too many */
     char **values;
     int64_t width; /* 1, but for labels of rank 2 */
 };
 
 struct dataset_facts {
     enum dataset_kind kind;
-    uint64_t train_rows, test_rows; /* test_rows is 0 where the dataset has no test part */
+    uint64_t train_rows,
+        test_rows; /* test_rows is 0 where the dataset has no test part */
     size_t column_count;
     struct column_facts *columns;
     enum element_type element; /* DATASET_ARRAYS */
     struct shape sample_shape; /* DATASET_ARRAYS */
 };
 
-/* Parses facts; checks every bound, because a worker made them. New object. */
+/* Parses facts; checks every bound, because a worker made them. Other keys are passed
+ * over. New object. */
 int facts_parse(const json_t *json, struct dataset_facts **ret_facts, struct error *err)
     __attribute__((warn_unused_result));
 void facts_free(struct dataset_facts *facts);
@@ -82,6 +86,7 @@ json_t *facts_to_json(const struct dataset_facts *facts);
 /* Index of a column, or -1. */
 int facts_find_column(const struct dataset_facts *facts, const char *name);
 
+const char *dataset_kind_name(enum dataset_kind kind);
 const char *column_type_name(enum column_type type);
 const char *element_type_name(enum element_type type);
 size_t element_type_bytes(enum element_type type);

@@ -35,15 +35,28 @@ struct choice {
     struct attrs attrs;
 };
 
-enum normalization { NORMALIZE_NONE, NORMALIZE_ZSCORE, NORMALIZE_MINMAX, NORMALIZE_BYTES };
-enum missing_rule { MISSING_MEAN, MISSING_MEDIAN, MISSING_ZERO, MISSING_DROP, MISSING_INDICATOR };
+enum normalization {
+    NORMALIZE_NONE,
+    NORMALIZE_ZSCORE,
+    NORMALIZE_MINMAX,
+    NORMALIZE_BYTES
+};
+enum missing_rule {
+    MISSING_MEAN,
+    MISSING_MEDIAN,
+    MISSING_ZERO,
+    MISSING_DROP,
+    MISSING_INDICATOR
+};
 
 /* One input column of a table. A number gives one feature, and one more for "indicator"
- * (1 where the value was missing, the value itself replaced by the mean). A category gives
- * one feature for each of its values; a missing one is all zeros (or drops the row, or with
- * "indicator" sets one more feature). */
+ * (1 where the value was missing, the value itself replaced by the mean). A category
+ * gives one feature for each of its values; a missing one is all zeros (or drops the row,
+ * or with "indicator" sets one more feature). */
 struct input_column {
-    int column; /* index into the facts' columns */
+    int column;            /* index into the facts' columns */
+    enum column_type type; /* what it is used as: a number with listed values may be asked
+                              for as a category */
     enum normalization normalization; /* numbers */
     enum missing_rule missing;
     int feature_count;
@@ -58,7 +71,8 @@ struct features_spec {
     int target_column;                      /* index into the facts' columns */
     enum target_type target;
     enum normalization target_normalization; /* TARGET_NUMBER: NONE or ZSCORE */
-    int64_t target_width; /* classes, or numbers to predict */
+    int64_t target_width;                    /* classes, or numbers to predict */
+    struct shape input_shape;                /* of one sample as the network gets it */
 };
 
 /* How the network's output meets the target. */
@@ -77,8 +91,9 @@ struct loss_spec {
 
 enum split_type { SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_FIXED };
 
-/* SPLIT_FIXED: the dataset's own test part is the test split, and validation is taken from
- * the train part in the order of the rows' random permutation, as in SPLIT_RANDOM. */
+/* SPLIT_FIXED: the dataset's own test part is the test split, and validation is taken
+ * from the train part in the order of the rows' random permutation, as in SPLIT_RANDOM.
+ */
 struct split_spec {
     enum split_type type;
     double train, validation, test;
@@ -112,8 +127,9 @@ struct job_spec {
     int64_t max_attempts;
     int64_t priority; /* -100 … 100, higher first */
 
-    uint64_t train_rows, validation_rows, test_rows; /* what the split will give, before
-                                                        rows without a target are dropped */
+    uint64_t train_rows, validation_rows,
+        test_rows; /* what the split will give, before
+                      rows without a target are dropped */
     int64_t steps_per_epoch;
     int64_t memory_bytes; /* predicted peak of the worker */
     json_t *canonical;    /* owned: the resolved spec, "metadata" included */

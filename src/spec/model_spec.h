@@ -3,14 +3,27 @@
  * so that every layer comes after its inputs, with shapes, parameters and costs.
  *
  * The engine compiles this array; the daemon only reads it. A layer of the JSON with an
- * "activation" gives two entries: the layer, and an activation that reads from it.
+ * "activation" gives two entries: the layer, and an activation that reads from it (none
+ * for "linear"). {"type": "relu"} is short for {"type": "activation", "function":
+ * "relu"}.
+ *
+ * Two things are not as the user wrote them:
+ *   - The losses work on logits. So a softmax at the very end of a network that is
+ * trained with cross_entropy, or a sigmoid with binary_cross_entropy, is left out of the
+ * array (the loss and the predictions apply it). The canonical JSON keeps it.
+ *   - A dense layer acts on the last dimension of its input. But where the very first
+ * layer is dense and the samples have more than one dimension (images), it gets them
+ * flat: `input` then has rank 1. The names of the layers are not touched by this.
  */
 #ifndef BACKPROP_MODEL_SPEC_H
 #define BACKPROP_MODEL_SPEC_H
 
 #include "attrs.h"
+#include "base/violations.h"
 #include "shape.h"
 
+#include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define MODEL_MAX_LAYERS 2048
@@ -26,7 +39,8 @@ enum initializer {
     INIT_NORMAL,  /* N(0, scale²) */
 };
 
-/* One tensor that belongs to a layer. Shapes are PyTorch's: [out, in], [out, in, kh, kw]. */
+/* One tensor that belongs to a layer. Shapes are PyTorch's: [out, in], [out, in, kh, kw].
+ */
 struct param_spec {
     const char *name; /* "weight", "bias", "running_mean"; static storage */
     struct shape shape;
@@ -40,30 +54,53 @@ struct layer_type;
 
 struct layer {
     const struct layer_type *type;
-    const char *op;              /* name in the engine's op table; static storage */
-    char name[LAYER_NAME_SIZE];  /* "layers.0", the user's name, or "layers.0.activation" */
+    const char *op; /* name in the engine's op table; static storage */
+    char
+        name[LAYER_NAME_SIZE]; /* "layers.0", the user's name, or "layers.0.activation" */
     char pointer[LAYER_NAME_SIZE]; /* JSON Pointer of the layer: "/model/layers/0" */
     struct attrs attrs;
+    int source; /* index in the user's list of layers */
     int input_count;
     int inputs[LAYER_MAX_INPUTS]; /* indices of earlier layers, or MODEL_INPUT */
     struct shape output;
     int param_count;
     struct param_spec params[LAYER_MAX_PARAMS];
-    double l2;            /* added to the loss: l2 * sum of squares of decaying params */
-    int64_t flops;        /* of one sample's forward pass, multiply-add = 2 */
+    double l2;     /* added to the loss: l2 * sum of squares of decaying params */
+    int64_t flops; /* of one sample's forward pass, multiply-add = 2 */
 };
 
 struct model_spec {
     struct shape input;
     int layer_count;
-    struct layer *layers; /* owned */
-    int output;           /* index of the layer whose output is the network's */
+    struct layer *layers;    /* owned */
+    int output;              /* index of the layer whose output is the network's */
     int64_t parameter_count; /* trainable */
     int64_t flops;           /* of one sample's forward pass */
 };
 
 /* The shape that input `which` of layer `index` has. */
-const struct shape *model_input_shape(const struct model_spec *model, int index, int which);
+const struct shape *model_input_shape(const struct model_spec *model, int index,
+                                      int which);
+
+/*
+ * The two steps from JSON to a model; between them the loss is chosen, which needs to see
+ * the layers and decides how the network ends.
+ *
+ * model_spec_read() reads {"layers": [...]} at the pointer "/model" (NULL: absent):
+ * types, names and attributes, no shapes. *ret_canonical is a new reference, set with the
+ * model on ERR_INVALID as well, so that reading can go on; NULL only without memory.
+ *
+ * model_spec_resolve() fills in "units": "auto" with `auto_units`, leaves out the last
+ * layer where its op is `folded` (NULL: nothing), and infers shapes, parameters and costs
+ * for samples of the shape `input`. Both return 0 or ERR_INVALID with violations added;
+ * no memory sets the violations' status.
+ */
+int model_spec_read(const json_t *json, struct model_spec *ret_model,
+                    json_t **ret_canonical, struct violations *violations);
+int model_spec_resolve(struct model_spec *model, json_t *canonical,
+                       const struct shape *input, int64_t auto_units, const char *folded,
+                       struct violations *violations);
+void model_spec_release(struct model_spec *model);
 
 /*
  * A type of layer: one row of the table in layer_table.c.
@@ -74,15 +111,19 @@ const struct shape *model_input_shape(const struct model_spec *model, int index,
  */
 struct layer_type {
     const char *name; /* in the JSON: "dense" */
-    const char *op;   /* in the engine's op table; NULL: the layer's attribute "function" */
-    const struct key *keys;
-    bool takes_activation; /* has the key "activation" */
+    const char *op; /* in the engine's op table; NULL for "activation" alone, which is the
+                       long form of the row that its "function" names: no layer has it */
+    const struct key *keys; /* NULL: none */
+    bool takes_activation;  /* has the key "activation" */
     int (*infer)(const struct model_spec *model, int index, struct layer *layer,
                  struct violations *violations);
 };
 
 /* All types; ends with a row whose name is NULL. */
 extern const struct layer_type layer_table[];
+
+/* The row of that name, or NULL. */
+const struct layer_type *layer_type_find(const char *name);
 
 /* Names of the activation functions, NULL-terminated; each is an op of the engine. */
 extern const char *const activation_names[];

@@ -1,0 +1,63 @@
+/* See cost.h. Worked out in double: no product of legal sizes overflows, and a prediction
+ * needs no more digits. */
+#include "cost.h"
+
+#include <string.h>
+
+#define NUMBER_BYTES 4.0
+#define PROCESS_BYTES (48.0 * 1024 * 1024)
+#define BYTES_MAXIMUM 9e18 /* below INT64_MAX */
+#define STEP_SECONDS 1e-5
+#define UPDATE_BYTES_PER_SECOND 8e9
+#define FORWARD_AND_BACKWARD 3.0
+
+/* Buffers as long as the parameters that the optimizer keeps. */
+static double moment_count(const struct choice *optimizer)
+{
+    if (strcmp(optimizer->type, "adam") == 0 || strcmp(optimizer->type, "adamw") == 0)
+        return 2;
+    double count = attrs_number(&optimizer->attrs, "momentum") > 0 ? 1 : 0;
+    if (strcmp(optimizer->type, "rmsprop") == 0)
+        count += attrs_boolean(&optimizer->attrs, "centered") ? 2 : 1;
+    return count;
+}
+
+static double activation_numbers(const struct model_spec *model)
+{
+    double numbers = (double)shape_elements(&model->input);
+    for (int i = 0; i < model->layer_count; i++)
+        numbers += (double)shape_elements(&model->layers[i].output);
+    return numbers;
+}
+
+int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_facts *facts)
+{
+    double moments = moment_count(&spec->optimizer);
+    double parameters = (double)spec->model.parameter_count;
+    double numbers = parameters * (1 + (double)spec->threads + moments);
+    numbers += parameters;
+    numbers += parameters * (2 + moments);
+    numbers += 2 * (double)spec->batch_size * activation_numbers(&spec->model);
+    double rows = (double)(spec->train_rows + spec->validation_rows + spec->test_rows);
+    double width = spec->features.target == TARGET_NUMBER
+                       ? (double)spec->features.target_width
+                       : 1.0; /* one label */
+    if (facts->kind == DATASET_TABLE)
+        width += (double)shape_elements(&spec->features.input_shape);
+    numbers += rows * (width + 4);
+    double bytes = numbers * NUMBER_BYTES + PROCESS_BYTES;
+    return bytes < BYTES_MAXIMUM ? (int64_t)bytes : INT64_MAX;
+}
+
+double cost_seconds(const struct job_spec *spec, double gflops)
+{
+    double rows =
+        FORWARD_AND_BACKWARD * (double)spec->train_rows + (double)spec->validation_rows;
+    double arithmetic =
+        rows * (double)spec->model.flops / (gflops * 1e9 * (double)spec->threads);
+    double buffers = 2 * (2 + moment_count(&spec->optimizer)); /* each read and written */
+    double update = (double)spec->model.parameter_count * NUMBER_BYTES * buffers /
+                    UPDATE_BYTES_PER_SECOND;
+    double steps = (double)spec->steps_per_epoch * (STEP_SECONDS + update);
+    return (double)spec->epochs * (arithmetic + steps);
+}

@@ -1,0 +1,29 @@
+/* The target of "features": which column a network learns to predict, and as what. */
+#ifndef BACKPROP_FEATURES_TARGET_H
+#define BACKPROP_FEATURES_TARGET_H
+
+#include "base/violations.h"
+#include "features_request.h"
+#include "job_spec.h"
+
+#include <jansson.h>
+
+/* Sets target_column (also when something else about the target is wrong), target,
+ * target_normalization and target_width. Returns 0 or ERR_INVALID. */
+int features_target_resolve(const struct features_request *request,
+                            const struct dataset_facts *facts,
+                            struct features_spec *features,
+                            struct violations *violations);
+
+/* New reference. */
+json_t *features_target_json(const struct features_spec *features,
+                             const struct dataset_facts *facts,
+                             struct violations *violations);
+
+/* Says that the dataset has no column of the requested name, and which it has. Returns
+ * ERR_INVALID. */
+int report_unknown_column(const struct dataset_facts *facts,
+                          const struct column_request *request,
+                          struct violations *violations);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * job_spec_load_json(): from the text of a request to JSON. The text is a stranger's, so
+ * its size and depth are checked before Jansson recurses into it.
+ */
+#include "base/error.h"
+#include "job_spec.h"
+
+#include <stdbool.h>
+
+/* Where a text first nests deeper than `limit`: a line from 1 and a column from 1. Counts
+ * brackets outside of strings; whether they match is the parser's business. */
+static bool is_too_deep(const char *text, size_t length, int limit, int *ret_line,
+                        int *ret_column)
+{
+    int depth = 0, line = 1, column = 0;
+    bool in_string = false, escaped = false;
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        column++;
+        if (c == '\n') {
+            line++;
+            column = 0;
+        }
+        if (in_string) {
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > limit) {
+                *ret_line = line;
+                *ret_column = column;
+                return true;
+            }
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    return false;
+}
+
+int job_spec_load_json(const char *text, size_t length, json_t **ret_json,
+                       struct violations *violations)
+{
+    int line = 0, column = 0;
+    if (length > SPEC_MAX_BYTES)
+        return violations_add(violations, "",
+                              "expected at most %d bytes of JSON, found %zu",
+                              SPEC_MAX_BYTES, length);
+    if (is_too_deep(text, length, SPEC_MAX_DEPTH, &line, &column))
+        return violations_add(
+            violations, "",
+            "expected at most %d levels of nested JSON, found more at line "
+            "%d, column %d",
+            SPEC_MAX_DEPTH, line, column);
+    json_error_t error = {0};
+    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    if (json) {
+        *ret_json = json;
+        return 0;
+    }
+    if (json_error_code(&error) == json_error_out_of_memory || error.text[0] == '\0')
+        return ERR_NOMEM;
+    return violations_add(violations, "",
+                          "expected JSON, found an error at line %d, column "
+                          "%d: %s",
+                          error.line, error.column, error.text);
+}

@@ -1,0 +1,176 @@
+/* See split_spec.h. */
+#include "split_spec.h"
+
+#include "attrs.h"
+#include "base/error.h"
+#include "canonical.h"
+#include "report.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SUM_TOLERANCE 1e-6
+#define FRACTION_DIGITS                                                                  \
+    1e12 /* a worked out rest is rounded, so that 1 - 0.3 reads 0.7                      \
+          */
+
+const char *const split_names[] = {"random", "stratified", "fixed", NULL};
+
+#define FRACTION(name_)                                                                  \
+    {                                                                                    \
+        .name = name_, .type = KEY_NUMBER, .minimum = 0, .maximum = 1,                   \
+        .fallback = "null"                                                               \
+    }
+
+static const struct key split_keys[] = {{.name = "type",
+                                         .type = KEY_CHOICE,
+                                         .choices = split_names,
+                                         .word = "auto",
+                                         .fallback = "\"auto\""},
+                                        {0}};
+static const struct key fraction_keys[] = {
+    FRACTION("train"), FRACTION("validation"), FRACTION("test"), {0}};
+
+static double rest(double others)
+{
+    return round((1.0 - others) * FRACTION_DIGITS) / FRACTION_DIGITS;
+}
+
+/* The fractions of a split whose type is known. */
+static int read_fractions(const json_t *json, struct split_spec *split,
+                          struct violations *violations)
+{
+    static const char pointer[] = "/split/fractions";
+    bool fixed = split->type == SPLIT_FIXED;
+    if (!json) {
+        split->train = fixed ? 0.9 : 0.8;
+        split->validation = 0.1;
+        split->test = fixed ? 0.0 : 0.1;
+        return 0;
+    }
+    char found[FOUND_SIZE];
+    if (!json_is_object(json))
+        return violations_add(
+            violations, pointer,
+            "expected an object such as {\"train\": 0.8, \"validation\": "
+            "0.1, \"test\": 0.1}, found %s",
+            found_text(json, found));
+    struct attrs attrs;
+    int rc = attrs_read(json, pointer, fraction_keys, NULL, &attrs, NULL, violations);
+    if (rc != 0)
+        return rc;
+    split->validation = attrs_number(&attrs, "validation");
+    split->test = attrs_number(&attrs, "test");
+    if (fixed && split->test > 0)
+        return violations_add(
+            violations, "/split/fractions/test",
+            "expected 0, because the dataset's own test part is the test "
+            "split, found %.15g",
+            split->test);
+    split->train = attrs_find(&attrs, "train")->is_null
+                       ? rest(split->validation + split->test)
+                       : attrs_number(&attrs, "train");
+    double sum = split->train + split->validation + split->test;
+    if (fabs(sum - 1.0) > SUM_TOLERANCE || split->train <= 0)
+        return violations_add(
+            violations, pointer,
+            "expected fractions with the sum 1 and something to train on, "
+            "found %.15g + %.15g + %.15g",
+            split->train, split->validation, split->test);
+    return 0;
+}
+
+static int read_split(const json_t *json, const struct dataset_facts *facts,
+                      struct split_spec *split, struct violations *violations)
+{
+    static const char *const others[] = {"fractions", NULL};
+    bool has_test = facts && facts->test_rows > 0;
+    split->type = has_test ? SPLIT_FIXED : SPLIT_RANDOM;
+    struct attrs attrs;
+    /* "split": "stratified" is short for {"type": "stratified"}. */
+    json_t *short_form = json_is_string(json) ? json_object() : NULL;
+    if (short_form && json_object_set(short_form, "type", (json_t *)(uintptr_t)json) != 0)
+        violations->status = ERR_NOMEM;
+    int rc = attrs_read(short_form ? short_form : json, "/split", split_keys, others,
+                        &attrs, NULL, violations);
+    json_decref(short_form);
+    if (rc == 0 && !attrs_find(&attrs, "type")->is_word)
+        split->type = (enum split_type)attrs_integer(&attrs, "type");
+    if (rc == 0 && split->type == SPLIT_FIXED && facts && !has_test)
+        rc = violations_add(
+            violations, "/split/type",
+            "expected \"random\" or \"stratified\", because the dataset has no "
+            "test part, found \"fixed\"");
+    int fractions = read_fractions(json_object_get(json, "fractions"), split, violations);
+    return rc != 0 ? rc : fractions;
+}
+
+static json_t *split_json(const struct split_spec *split, struct violations *violations)
+{
+    json_t *fractions = json_object();
+    canonical_set(fractions, "train", canonical_number(split->train), violations);
+    canonical_set(fractions, "validation", canonical_number(split->validation),
+                  violations);
+    canonical_set(fractions, "test", canonical_number(split->test), violations);
+    json_t *json = json_object();
+    canonical_set(json, "type", json_string(split_names[split->type]), violations);
+    canonical_set(json, "fractions", fractions, violations);
+    return json;
+}
+
+int split_read(const json_t *json, const struct dataset_facts *facts,
+               struct split_spec *ret_split, json_t **ret_canonical,
+               struct violations *violations)
+{
+    *ret_split = (struct split_spec){0};
+    if (json && !json_is_object(json) && !json_is_string(json)) {
+        char found[FOUND_SIZE];
+        return violations_add(
+            violations, "/split",
+            "expected an object such as {\"type\": \"random\", "
+            "\"fractions\": {\"train\": 0.8, \"validation\": 0.1, \"test\": "
+            "0.1}}, found %s",
+            found_text(json, found));
+    }
+    int rc = read_split(json, facts, ret_split, violations);
+    if (rc == 0)
+        *ret_canonical = split_json(ret_split, violations);
+    return rc;
+}
+
+static int check_rows(const char *name, double fraction, uint64_t part_rows,
+                      uint64_t rows, struct violations *violations)
+{
+    if (fraction <= 0 || rows > 0)
+        return 0;
+    char at[POINTER_SIZE];
+    return violations_add(
+        violations, pointer_key(at, "/split/fractions", name),
+        "expected a split of at least one row, found none: %.15g of %llu "
+        "rows",
+        fraction, (unsigned long long)part_rows);
+}
+
+int split_resolve(const struct split_spec *split, const struct dataset_facts *facts,
+                  const struct features_spec *features, uint64_t *ret_train_rows,
+                  uint64_t *ret_validation_rows, uint64_t *ret_test_rows,
+                  struct violations *violations)
+{
+    int rc = 0;
+    if (split->type == SPLIT_STRATIFIED && features->target != TARGET_CATEGORY)
+        rc = violations_add(violations, "/split/type",
+                            "expected \"random\", because the target is a number, found "
+                            "\"stratified\"");
+    uint64_t rows = facts->train_rows;
+    uint64_t validation = (uint64_t)llround((double)rows * split->validation);
+    uint64_t test = (uint64_t)llround((double)rows * split->test);
+    uint64_t train = validation + test < rows ? rows - validation - test : 0;
+    if (check_rows("validation", split->validation, rows, validation, violations) != 0 ||
+        check_rows("test", split->test, rows, test, violations) != 0 ||
+        check_rows("train", split->train, rows, train, violations) != 0)
+        rc = ERR_INVALID;
+    *ret_train_rows = train;
+    *ret_validation_rows = validation;
+    *ret_test_rows = split->type == SPLIT_FIXED ? facts->test_rows : test;
+    return rc;
+}

@@ -1,0 +1,291 @@
+/* See training_spec.h. */
+#include "training_spec.h"
+
+#include "base/error.h"
+#include "canonical.h"
+#include "choice.h"
+#include "report.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define RATE_MAXIMUM 10000 /* of learning rates and decays: far past any that trains */
+
+const char *const loss_names[] = {
+    "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", NULL};
+const char *const optimizer_names[] = {"sgd", "rmsprop", "adam", "adamw", NULL};
+const char *const schedule_names[] = {
+    "constant", "step", "exponential", "cosine", "reduce_on_plateau", NULL};
+const char *const monitor_names[] = {"loss",         "val_loss", "accuracy",
+                                     "val_accuracy", "mae",      "val_mae",
+                                     "r2",           "val_r2",   NULL};
+
+/* ---- loss ---- */
+
+static const struct key huber_keys[] = {{.name = "delta",
+                                         .type = KEY_NUMBER,
+                                         .minimum = 0,
+                                         .above_minimum = true,
+                                         .maximum = 1e9,
+                                         .fallback = "1"},
+                                        {0}};
+
+static const struct choice_type loss_table[] = {
+    {.name = "auto"},
+    {.name = "cross_entropy"},
+    {.name = "binary_cross_entropy"},
+    {.name = "mse"},
+    {.name = "mae"},
+    {.name = "huber", .keys = huber_keys},
+    {.name = "categorical_crossentropy", .meaning = "cross_entropy"},
+    {.name = "sparse_categorical_crossentropy", .meaning = "cross_entropy"},
+    {.name = "binary_crossentropy", .meaning = "binary_cross_entropy"},
+    {.name = "mean_squared_error", .meaning = "mse"},
+    {.name = "mean_absolute_error", .meaning = "mae"},
+    {0}};
+
+int loss_read(const json_t *json, struct loss_spec *ret_loss, bool *ret_is_auto,
+              json_t **ret_canonical, struct violations *violations)
+{
+    struct choice choice;
+    *ret_loss = (struct loss_spec){0};
+    int rc = choice_read(json, "/loss", loss_table, "auto", &choice, ret_canonical,
+                         violations);
+    if (rc != 0)
+        return rc;
+    *ret_is_auto = strcmp(choice.type, "auto") == 0;
+    for (int i = 0; loss_names[i]; i++) {
+        if (strcmp(loss_names[i], choice.type) == 0)
+            ret_loss->type = (enum loss_type)i;
+    }
+    if (attrs_has(&choice.attrs, "delta"))
+        ret_loss->delta = attrs_number(&choice.attrs, "delta");
+    return 0;
+}
+
+/* True if the user wrote "units": 1 for the last dense layer. */
+static bool ends_with_one_unit(const struct model_spec *model)
+{
+    for (int i = model->layer_count - 1; i >= 0; i--) {
+        const struct attrs *attrs = &model->layers[i].attrs;
+        if (attrs_has(attrs, "units"))
+            return attrs_integer(attrs, "units") == 1;
+    }
+    return false;
+}
+
+void loss_resolve(const struct features_spec *features, const struct model_spec *model,
+                  struct loss_spec *ret_loss, json_t *canonical,
+                  struct violations *violations)
+{
+    *ret_loss = (struct loss_spec){.type = LOSS_MSE};
+    if (features->target == TARGET_CATEGORY) {
+        bool binary = features->target_width == 2 && ends_with_one_unit(model);
+        ret_loss->type = binary ? LOSS_BINARY_CROSS_ENTROPY : LOSS_CROSS_ENTROPY;
+    }
+    canonical_set(canonical, "type", json_string(loss_names[ret_loss->type]), violations);
+}
+
+int loss_check(const struct loss_spec *loss, const struct features_spec *features,
+               struct violations *violations)
+{
+    const char *name = loss_names[loss->type];
+    bool wants_category =
+        loss->type == LOSS_CROSS_ENTROPY || loss->type == LOSS_BINARY_CROSS_ENTROPY;
+    if (wants_category != (features->target == TARGET_CATEGORY))
+        return violations_add(
+            violations, "/loss",
+            wants_category
+                ? "expected a loss for numbers (mse, mae or huber), because the target "
+                  "is a "
+                  "number, found \"%s\"; or make the target a category with \"type\": "
+                  "\"category\" in /features/target"
+                : "expected a loss for categories (cross_entropy or "
+                  "binary_cross_entropy), "
+                  "because the target is a category, found \"%s\"; or make the target a "
+                  "number "
+                  "with \"type\": \"number\" in /features/target",
+            name);
+    if (loss->type == LOSS_BINARY_CROSS_ENTROPY && features->target_width != 2)
+        return violations_add(violations, "/loss",
+                              "expected \"cross_entropy\", because the target has %lld "
+                              "classes, found \"%s\", which is for 2",
+                              (long long)features->target_width, name);
+    return 0;
+}
+
+int64_t loss_output_width(const struct loss_spec *loss,
+                          const struct features_spec *features)
+{
+    return loss->type == LOSS_BINARY_CROSS_ENTROPY ? 1 : features->target_width;
+}
+
+const char *loss_activation(const struct loss_spec *loss)
+{
+    if (loss->type == LOSS_CROSS_ENTROPY)
+        return "softmax";
+    return loss->type == LOSS_BINARY_CROSS_ENTROPY ? "sigmoid" : NULL;
+}
+
+/* ---- optimizer ---- */
+
+#define LEARNING_RATE(fallback_)                                                         \
+    {                                                                                    \
+        .name = "learning_rate", .type = KEY_NUMBER, .minimum = 0,                       \
+        .above_minimum = true, .maximum = RATE_MAXIMUM, .fallback = fallback_            \
+    }
+#define WEIGHT_DECAY(fallback_)                                                          \
+    {                                                                                    \
+        .name = "weight_decay", .type = KEY_NUMBER, .minimum = 0,                        \
+        .maximum = RATE_MAXIMUM, .fallback = fallback_                                   \
+    }
+/* The share of a running mean that stays: from 0 to below 1. */
+#define SHARE(name_, fallback_)                                                          \
+    {                                                                                    \
+        .name = name_, .type = KEY_NUMBER, .minimum = 0, .maximum = 1,                   \
+        .below_maximum = true, .fallback = fallback_                                     \
+    }
+#define EPSILON                                                                          \
+    {                                                                                    \
+        .name = "epsilon", .type = KEY_NUMBER, .minimum = 0, .above_minimum = true,      \
+        .maximum = 1, .fallback = "1e-8"                                                 \
+    }
+
+static const struct key sgd_keys[] = {
+    LEARNING_RATE("0.01"),
+    SHARE("momentum", "0"),
+    {.name = "nesterov", .type = KEY_BOOLEAN, .fallback = "false"},
+    WEIGHT_DECAY("0"),
+    {0}};
+static const struct key rmsprop_keys[] = {
+    LEARNING_RATE("0.001"),
+    SHARE("rho", "0.9"),
+    SHARE("momentum", "0"),
+    {.name = "centered", .type = KEY_BOOLEAN, .fallback = "false"},
+    EPSILON,
+    WEIGHT_DECAY("0"),
+    {0}};
+static const struct key adam_keys[] = {LEARNING_RATE("0.001"),   SHARE("beta_1", "0.9"),
+                                       SHARE("beta_2", "0.999"), EPSILON,
+                                       WEIGHT_DECAY("0"),        {0}};
+static const struct key adamw_keys[] = {LEARNING_RATE("0.001"),   SHARE("beta_1", "0.9"),
+                                        SHARE("beta_2", "0.999"), EPSILON,
+                                        WEIGHT_DECAY("0.01"),     {0}};
+
+static const struct choice_type optimizer_table[] = {
+    {.name = "sgd", .keys = sgd_keys},
+    {.name = "rmsprop", .keys = rmsprop_keys},
+    {.name = "adam", .keys = adam_keys},
+    {.name = "adamw", .keys = adamw_keys},
+    {0}};
+
+int optimizer_read(const json_t *json, struct choice *ret_optimizer,
+                   json_t **ret_canonical, struct violations *violations)
+{
+    int rc = choice_read(json, "/optimizer", optimizer_table, "adam", ret_optimizer,
+                         ret_canonical, violations);
+    if (rc != 0 || strcmp(ret_optimizer->type, "sgd") != 0)
+        return rc;
+    const struct attrs *attrs = &ret_optimizer->attrs;
+    if (attrs_boolean(attrs, "nesterov") && attrs_number(attrs, "momentum") <= 0) {
+        json_decref(*ret_canonical);
+        *ret_canonical = NULL;
+        return violations_add(violations, "/optimizer/nesterov",
+                              "expected false, because \"momentum\" is 0, found true");
+    }
+    return 0;
+}
+
+/* ---- schedule ---- */
+
+#define WARMUP_STEPS                                                                     \
+    {                                                                                    \
+        .name = "warmup_steps", .type = KEY_INTEGER, .minimum = 0, .maximum = 1e9,       \
+        .fallback = "0"                                                                  \
+    }
+#define MINIMUM_LEARNING_RATE                                                            \
+    {                                                                                    \
+        .name = "minimum_learning_rate", .type = KEY_NUMBER, .minimum = 0,               \
+        .maximum = RATE_MAXIMUM, .fallback = "0"                                         \
+    }
+#define GAMMA(fallback_)                                                                 \
+    {                                                                                    \
+        .name = "gamma", .type = KEY_NUMBER, .minimum = 0, .above_minimum = true,        \
+        .maximum = 1, .fallback = fallback_                                              \
+    }
+
+static const struct key constant_keys[] = {WARMUP_STEPS, {0}};
+static const struct key step_keys[] = {{.name = "step_epochs",
+                                        .type = KEY_INTEGER,
+                                        .minimum = 1,
+                                        .maximum = SPEC_MAX_EPOCHS},
+                                       GAMMA("0.1"),
+                                       WARMUP_STEPS,
+                                       {0}};
+static const struct key exponential_keys[] = {GAMMA(NULL), WARMUP_STEPS, {0}};
+static const struct key cosine_keys[] = {MINIMUM_LEARNING_RATE, WARMUP_STEPS, {0}};
+static const struct key plateau_keys[] = {{.name = "monitor",
+                                           .type = KEY_CHOICE,
+                                           .choices = monitor_names,
+                                           .fallback = "\"val_loss\""},
+                                          {.name = "factor",
+                                           .type = KEY_NUMBER,
+                                           .minimum = 0,
+                                           .above_minimum = true,
+                                           .maximum = 1,
+                                           .below_maximum = true,
+                                           .fallback = "0.1"},
+                                          {.name = "patience",
+                                           .type = KEY_INTEGER,
+                                           .minimum = 0,
+                                           .maximum = SPEC_MAX_EPOCHS,
+                                           .fallback = "10"},
+                                          {.name = "min_delta",
+                                           .type = KEY_NUMBER,
+                                           .minimum = 0,
+                                           .maximum = 1e9,
+                                           .fallback = "1e-4"},
+                                          MINIMUM_LEARNING_RATE,
+                                          WARMUP_STEPS,
+                                          {0}};
+
+static const struct choice_type schedule_table[] = {
+    {.name = "constant", .keys = constant_keys},
+    {.name = "step", .keys = step_keys},
+    {.name = "exponential", .keys = exponential_keys},
+    {.name = "cosine", .keys = cosine_keys},
+    {.name = "reduce_on_plateau", .keys = plateau_keys},
+    {0}};
+
+int schedule_read(const json_t *json, struct choice *ret_schedule, json_t **ret_canonical,
+                  struct violations *violations)
+{
+    return choice_read(json, "/learning_rate_schedule", schedule_table, "constant",
+                       ret_schedule, ret_canonical, violations);
+}
+
+/* ---- monitors ---- */
+
+void monitor_check(const char *monitor, const char *pointer, bool has_validation,
+                   const struct features_spec *features, struct violations *violations)
+{
+    bool of_validation = strncmp(monitor, "val_", 4) == 0;
+    const char *metric = of_validation ? monitor + 4 : monitor;
+    if (of_validation && !has_validation) {
+        violations_add(violations, pointer,
+                       "expected a metric of the training data such as \"loss\", "
+                       "because the split has no validation part, found \"%s\"",
+                       monitor);
+        return;
+    }
+    bool is_loss = strcmp(metric, "loss") == 0;
+    bool of_categories = strcmp(metric, "accuracy") == 0;
+    if (is_loss || !features || of_categories == (features->target == TARGET_CATEGORY))
+        return;
+    violations_add(violations, pointer,
+                   of_categories ? "expected a metric of numbers (loss, mae, r2), "
+                                   "because the target is a number, found \"%s\""
+                                 : "expected a metric of categories (loss, accuracy), "
+                                   "because the target is a category, found \"%s\"",
+                   monitor);
+}

@@ -1,0 +1,91 @@
+/*
+ * How a network is trained: loss, optimizer and learning rate schedule, and what each of
+ * their attributes means. The engine reads them by these names.
+ *
+ * Let g be the gradient (L2 terms and clipping included), r the learning rate of the step
+ * and w a parameter. `weight_decay` reaches only parameters that decay (no biases).
+ *
+ * Optimizers, with the formulas and defaults of torch.optim or Keras:
+ *   sgd      learning_rate 0.01, momentum 0, nesterov false, weight_decay 0
+ *              g += weight_decay w;  v = momentum v + g;  w -= r v
+ *              (nesterov: w -= r (g + momentum v))
+ *   rmsprop  learning_rate 0.001, rho 0.9, momentum 0, centered false, epsilon 1e-8,
+ *            weight_decay 0
+ *              g += weight_decay w;  s = rho s + (1 - rho) g²;  centered subtracts the
+ * square of the running mean of g;  v = momentum v + g / (sqrt(s) + epsilon);  w -= r v
+ *   adam     learning_rate 0.001, beta_1 0.9, beta_2 0.999, epsilon 1e-8, weight_decay 0
+ *              Kingma and Ba 2015, algorithm 1, with weight_decay w added to g
+ *   adamw    the same with weight_decay 0.01, decoupled: w -= r weight_decay w
+ *              Loshchilov and Hutter 2019, algorithm 2
+ *
+ * Schedules. s is the step, from 0; e the whole epochs done, from 0; r0 the optimizer's
+ * learning_rate. Each has `warmup_steps` (0): a step s < warmup_steps has
+ * (s + 1) / warmup_steps of the rate that follows here.
+ *   constant           r0
+ *   step               r0 gamma^floor(e / step_epochs); gamma 0.1, step_epochs required
+ *   exponential        r0 gamma^e; gamma required
+ *   cosine             m + (r0 - m) (1 + cos(pi t)) / 2 with m = minimum_learning_rate
+ * (0), t going from 0 at the end of the warm-up to 1 at the job's last step
+ *   reduce_on_plateau  max(m, r0 factor^k): k goes up when `monitor` (val_loss, or loss
+ * where no validation split exists) was not better than its best by more than min_delta
+ * for more than `patience` epochs in a row; factor 0.1, patience 10, min_delta 1e-4, m =
+ * minimum_learning_rate 0
+ *
+ * Losses: cross_entropy, binary_cross_entropy, mse, mae, huber {delta 1}; Keras' names
+ * of them (categorical_crossentropy, mean_squared_error, …) are accepted, too.
+ */
+#ifndef BACKPROP_TRAINING_SPEC_H
+#define BACKPROP_TRAINING_SPEC_H
+
+#include "base/violations.h"
+#include "job_spec.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* NULL-terminated names, without aliases and "auto". */
+extern const char *const optimizer_names[];
+extern const char *const schedule_names[];
+/* What early stopping and reduce_on_plateau may watch. */
+extern const char *const monitor_names[];
+
+/*
+ * The readers take the JSON value of their key (NULL: absent), fill in *ret and hand back
+ * a new reference to the canonical JSON; ERR_INVALID with violations added otherwise, and
+ * then no reference. No memory sets the violations' status.
+ */
+
+/* *ret_is_auto: the user left the choice to loss_resolve(); ret_loss->type is then unset.
+ */
+int loss_read(const json_t *json, struct loss_spec *ret_loss, bool *ret_is_auto,
+              json_t **ret_canonical, struct violations *violations);
+
+/* Chooses a loss for the target and puts it into `canonical`: cross_entropy for
+ * categories (binary_cross_entropy when there are two and the last dense layer has just
+ * one unit), mse for numbers. */
+void loss_resolve(const struct features_spec *features, const struct model_spec *model,
+                  struct loss_spec *ret_loss, json_t *canonical,
+                  struct violations *violations);
+
+/* A loss that does not fit the target is a violation. */
+int loss_check(const struct loss_spec *loss, const struct features_spec *features,
+               struct violations *violations);
+
+/* Numbers that the network must give for each sample. */
+int64_t loss_output_width(const struct loss_spec *loss,
+                          const struct features_spec *features);
+
+/* The activation that the loss applies itself ("softmax", "sigmoid"), or NULL. */
+const char *loss_activation(const struct loss_spec *loss);
+
+int optimizer_read(const json_t *json, struct choice *ret_optimizer,
+                   json_t **ret_canonical, struct violations *violations);
+int schedule_read(const json_t *json, struct choice *ret_schedule, json_t **ret_canonical,
+                  struct violations *violations);
+
+/* A metric that this job will not have is a violation at `pointer`. `features` is NULL
+ * when the target is not known. */
+void monitor_check(const char *monitor, const char *pointer, bool has_validation,
+                   const struct features_spec *features, struct violations *violations);
+
+#endif

@@ -1,0 +1,152 @@
+/* The job files under examples/ are right for the datasets that they name. */
+#include "sample_facts.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct job_spec *load_example(const char *name, const struct dataset_facts *facts)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "examples/%s", name);
+    json_error_t error;
+    json_t *json = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (!json)
+        fail_msg("%s: %s, line %d", path, error.text, error.line);
+    assert_string_equal(json_string_value(json_object_get(json, "dataset")),
+                        "DATASET_ID");
+    struct violations violations;
+    violations_init(&violations);
+    struct job_spec *spec = NULL;
+    if (job_spec_parse(json, facts, &spec, &violations) != 0)
+        fail_msg("%s: at %s: %s", path, violations.items[0].pointer,
+                 violations.items[0].detail);
+    violations_release(&violations);
+    json_decref(json);
+    return spec;
+}
+
+static struct job_spec *example(const char *name, const char *facts_text)
+{
+    struct dataset_facts *facts = sample_facts(facts_text);
+    struct job_spec *spec = load_example(name, facts);
+    facts_free(facts);
+    return spec;
+}
+
+/* 64 pixels from 0 to 16, of which two are always 0, and the digit, as in digits.csv. */
+static struct dataset_facts *facts_of_digits(void)
+{
+    json_t *columns = json_array();
+    for (int i = 0; i < 64; i++) {
+        int top = i == 0 || i == 32 ? 0 : 16;
+        json_array_append_new(columns,
+                              json_pack("{s:o, s:s, s:i, s:i, s:i, s:f, s:f, s:b}",
+                                        "name", json_sprintf("c%d", i), "type", "number",
+                                        "missing", 0, "min", 0, "max", top, "mean",
+                                        top / 2.0, "std", top / 4.0, "integer", 1));
+    }
+    json_t *values = json_array();
+    for (int i = 0; i < 10; i++)
+        json_array_append_new(values, json_sprintf("%d", i));
+    json_array_append_new(columns,
+                          json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:b, s:o}", "name",
+                                    "c64", "type", "number", "min", 0, "max", 9, "mean",
+                                    4.5, "std", 2.9, "integer", 1, "values", values));
+    json_t *json = json_pack("{s:s, s:{s:i}, s:o}", "kind", "table", "rows", "train",
+                             1797, "columns", columns);
+    struct dataset_facts *facts = NULL;
+    assert_int_equal(facts_parse(json, &facts, NULL), 0);
+    json_decref(json);
+    return facts;
+}
+
+static void test_digits_are_ten_classes_of_64_pixels(void **state)
+{
+    (void)state;
+    struct dataset_facts *facts = facts_of_digits();
+    struct job_spec *spec = load_example("digits-mlp.json", facts);
+    assert_int_equal(spec->features.target, TARGET_CATEGORY);
+    assert_int_equal(spec->features.target_column, 64);
+    assert_int_equal(spec->model.input.dims[0], 62); /* without the two constant pixels */
+    assert_int_equal(spec->model.layers[spec->model.output].output.dims[0], 10);
+    assert_int_equal(spec->split.type, SPLIT_STRATIFIED);
+    assert_int_equal(spec->test_rows, 359);
+    assert_true(spec->early_stopping.enabled);
+    job_spec_free(spec);
+    facts_free(facts);
+}
+
+static void test_fashion_is_the_784_256_128_10_network(void **state)
+{
+    (void)state;
+    struct job_spec *spec = example("fashion-mlp.json", facts_of_images);
+    assert_int_equal(spec->model.parameter_count, 235146);
+    assert_string_equal(spec->optimizer.type, "adam");
+    assert_int_equal(spec->batch_size, 128);
+    assert_int_equal(spec->epochs, 10);
+    assert_int_equal(spec->test_rows, 10000);
+    job_spec_free(spec);
+}
+
+static void test_tables_choose_their_columns(void **state)
+{
+    (void)state;
+    struct job_spec *spec = example("titanic.json", facts_of_titanic);
+    assert_int_equal(spec->features.target_width, 2);
+    assert_true(spec->test_rows > 891 / 6);
+    job_spec_free(spec);
+
+    spec =
+        example("housing.json",
+                "{'kind':'table','rows':{'train':20640},'columns':["
+                "{'name':'longitude','type':'number','min':-124,'max':-114},"
+                "{'name':'median_house_value','type':'number','min':14999,'max':500001,"
+                "'mean':206855.8,'std':115395.6},"
+                "{'name':'ocean_proximity','type':'category','values':['a','b']}]}");
+    assert_int_equal(spec->loss.type, LOSS_MSE);
+    assert_int_equal(spec->features.target_normalization, NORMALIZE_ZSCORE);
+    job_spec_free(spec);
+
+    spec = example("iris.json",
+                   "{'kind':'table','rows':{'train':150},'columns':["
+                   "{'name':'sepal_length','type':'number','min':4.3,'max':7.9},"
+                   "{'name':'species','type':'category','values':['setosa','versicolor',"
+                   "'virginica']}]}");
+    assert_int_equal(spec->loss.type, LOSS_CROSS_ENTROPY);
+    assert_int_equal(spec->features.target_width, 3);
+    job_spec_free(spec);
+}
+
+static void test_xor_trains_on_all_of_its_four_rows(void **state)
+{
+    (void)state;
+#define BIT(name_)                                                                       \
+    "{'name':'" name_ "','type':'number','min':0,'max':1,'mean':0.5,'std':0.5,"          \
+    "'integer':true,'values':['0','1']}"
+    struct job_spec *spec =
+        example("xor.json", "{'kind':'table','rows':{'train':4},'columns':[" BIT(
+                                "a") "," BIT("b") "," BIT("xor") "]}");
+    assert_int_equal(spec->train_rows, 4);
+    assert_int_equal(spec->loss.type, LOSS_BINARY_CROSS_ENTROPY);
+    assert_int_equal(spec->model.input.dims[0], 2);
+    job_spec_free(spec);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_digits_are_ten_classes_of_64_pixels),
+        cmocka_unit_test(test_fashion_is_the_784_256_128_10_network),
+        cmocka_unit_test(test_tables_choose_their_columns),
+        cmocka_unit_test(test_xor_trains_on_all_of_its_four_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

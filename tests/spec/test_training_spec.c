@@ -1,0 +1,249 @@
+/* Loss, optimizer, schedule, monitors. */
+#include "sample_facts.h"
+#include "spec/training_spec.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HOUSES(more_)                                                                    \
+    "{'dataset':'ds_1','features':{'target':'price'},'model':{'layers':[{'type':'dense'" \
+    ","                                                                                  \
+    "'units':'auto'}]}" more_ "}"
+#define TITANIC(more_)                                                                   \
+    "{'dataset':'ds_1','features':{'target':'Survived'},'model':{'layers':[{'type':'"    \
+    "dense',"                                                                            \
+    "'units':'auto'}]}" more_ "}"
+#define NO_VALIDATION ",'split':{'fractions':{'train':0.8,'test':0.2}}"
+
+static void test_losses_and_their_aliases(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *job, *facts;
+        enum loss_type type;
+        const char *canonical;
+    } rows[] = {
+        {TITANIC(""), facts_of_titanic, LOSS_CROSS_ENTROPY, "{'type':'cross_entropy'}"},
+        {TITANIC(",'loss':'auto'"), facts_of_titanic, LOSS_CROSS_ENTROPY,
+         "{'type':'cross_entropy'}"},
+        {TITANIC(",'loss':{'type':'sparse_categorical_crossentropy'}"), facts_of_titanic,
+         LOSS_CROSS_ENTROPY, "{'type':'cross_entropy'}"},
+        {TITANIC(",'loss':'binary_crossentropy'"), facts_of_titanic,
+         LOSS_BINARY_CROSS_ENTROPY, "{'type':'binary_cross_entropy'}"},
+        {HOUSES(""), facts_of_houses, LOSS_MSE, "{'type':'mse'}"},
+        {HOUSES(",'loss':'mean_absolute_error'"), facts_of_houses, LOSS_MAE,
+         "{'type':'mae'}"},
+        {HOUSES(",'loss':{'type':'huber','delta':0.5}"), facts_of_houses, LOSS_HUBER,
+         "{'type':'huber','delta':0.5}"},
+        {HOUSES(",'loss':'huber'"), facts_of_houses, LOSS_HUBER,
+         "{'type':'huber','delta':1}"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct job_spec *spec = sample_spec(rows[i].job, rows[i].facts);
+        assert_int_equal(spec->loss.type, rows[i].type);
+        assert_canonical(spec, "loss", rows[i].canonical);
+        if (spec->loss.type == LOSS_HUBER)
+            assert_true(spec->loss.delta > 0);
+        job_spec_free(spec);
+    }
+}
+
+static void test_one_unit_and_two_classes_mean_binary_cross_entropy(void **state)
+{
+    (void)state;
+    struct job_spec *spec =
+        sample_spec("{'dataset':'d','features':{'target':'Survived'},'model':{'layers':["
+                    "{'type':'dense','units':1},{'type':'dropout','rate':0.1},"
+                    "{'type':'sigmoid'}]}}",
+                    facts_of_titanic);
+    assert_int_equal(spec->loss.type, LOSS_BINARY_CROSS_ENTROPY);
+    job_spec_free(spec);
+    assert_violation("{'dataset':'d','model':{'layers':[{'type':'dense','units':1}]}}",
+                     facts_of_images, "/model/layers/0", "its 10 classes), found [1]");
+}
+
+static void test_optimizers_have_the_usual_defaults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *optimizer, *canonical;
+    } rows[] = {
+        {"'sgd'", "{'type':'sgd','learning_rate':0.01,'momentum':0,'nesterov':false,"
+                  "'weight_decay':0}"},
+        {"'rmsprop'", "{'type':'rmsprop','learning_rate':0.001,'rho':0.9,'momentum':0,"
+                      "'centered':false,'epsilon':1e-8,'weight_decay':0}"},
+        {"'adam'", "{'type':'adam','learning_rate':0.001,'beta_1':0.9,'beta_2':0.999,"
+                   "'epsilon':1e-8,'weight_decay':0}"},
+        {"{'type':'adamw'}", "{'type':'adamw','learning_rate':0.001,'beta_1':0.9,"
+                             "'beta_2':0.999,'epsilon':1e-8,'weight_decay':0.01}"},
+        {"{'type':'sgd','momentum':0.9,'nesterov':true,'learning_rate':1}",
+         "{'type':'sgd','learning_rate':1,'momentum':0.9,'nesterov':true,'weight_decay':"
+         "0}"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char job[512];
+        snprintf(job, sizeof(job), HOUSES(",'optimizer':%s"), rows[i].optimizer);
+        struct job_spec *spec = sample_spec(job, facts_of_houses);
+        assert_canonical(spec, "optimizer", rows[i].canonical);
+        job_spec_free(spec);
+    }
+    struct job_spec *spec = sample_spec(HOUSES(""), facts_of_houses);
+    assert_string_equal(spec->optimizer.type, "adam");
+    assert_true(attrs_number(&spec->optimizer.attrs, "beta_2") == 0.999);
+    job_spec_free(spec);
+}
+
+static void test_schedules_have_their_defaults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schedule, *canonical;
+    } rows[] = {
+        {"'constant'", "{'type':'constant','warmup_steps':0}"},
+        {"{'type':'step','step_epochs':3}",
+         "{'type':'step','step_epochs':3,'gamma':0.1,'warmup_steps':0}"},
+        {"{'type':'exponential','gamma':0.95,'warmup_steps':10}",
+         "{'type':'exponential','gamma':0.95,'warmup_steps':10}"},
+        {"'cosine'", "{'type':'cosine','minimum_learning_rate':0,'warmup_steps':0}"},
+        {"'reduce_on_plateau'",
+         "{'type':'reduce_on_plateau','monitor':'val_loss','factor':0.1,'patience':10,"
+         "'min_delta':0.0001,'minimum_learning_rate':0,'warmup_steps':0}"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char job[512];
+        snprintf(job, sizeof(job), HOUSES(",'learning_rate_schedule':%s"),
+                 rows[i].schedule);
+        struct job_spec *spec = sample_spec(job, facts_of_houses);
+        assert_canonical(spec, "learning_rate_schedule", rows[i].canonical);
+        job_spec_free(spec);
+    }
+    struct job_spec *spec = sample_spec(HOUSES(""), facts_of_houses);
+    assert_string_equal(spec->learning_rate_schedule.type, "constant");
+    job_spec_free(spec);
+}
+
+static void test_names_cover_the_tables(void **state)
+{
+    (void)state;
+    for (int i = 0; optimizer_names[i]; i++) {
+        char job[512];
+        snprintf(job, sizeof(job), HOUSES(",'optimizer':'%s'"), optimizer_names[i]);
+        struct job_spec *spec = sample_spec(job, facts_of_houses);
+        assert_string_equal(spec->optimizer.type, optimizer_names[i]);
+        job_spec_free(spec);
+    }
+    for (int i = 0; schedule_names[i]; i++) {
+        char job[512];
+        bool step = strcmp(schedule_names[i], "step") == 0;
+        bool exponential = strcmp(schedule_names[i], "exponential") == 0;
+        snprintf(job, sizeof(job), HOUSES(",'learning_rate_schedule':{'type':'%s'%s}"),
+                 schedule_names[i],
+                 step          ? ",'step_epochs':1"
+                 : exponential ? ",'gamma':1"
+                               : "");
+        struct job_spec *spec = sample_spec(job, facts_of_houses);
+        assert_string_equal(spec->learning_rate_schedule.type, schedule_names[i]);
+        job_spec_free(spec);
+    }
+}
+
+static void test_plateau_watches_the_training_loss_without_validation(void **state)
+{
+    (void)state;
+    struct job_spec *spec =
+        sample_spec(HOUSES(NO_VALIDATION ",'learning_rate_schedule':'reduce_on_plateau'"),
+                    facts_of_houses);
+    assert_string_equal(attrs_string(&spec->learning_rate_schedule.attrs, "monitor"),
+                        "loss");
+    assert_canonical(spec, "learning_rate_schedule/monitor", "'loss'");
+    job_spec_free(spec);
+}
+
+static void test_wrong_choices(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more, *pointer, *phrase;
+    } rows[] = {
+        {",'loss':'msee'", "/loss", "did you mean \"mse\"?"},
+        {",'loss':7", "/loss", "expected one of \"auto\", \"cross_entropy\""},
+        {",'loss':null", "/loss", "found null"},
+        {",'loss':{}", "/loss/type", "found nothing"},
+        {",'loss':{'type':'huber','delta':0}", "/loss/delta", "above 0"},
+        {",'loss':{'type':'mse','delta':1}", "/loss/delta", "unknown key"},
+        {",'loss':'cross_entropy'", "/loss", "because the target is a number"},
+        {",'optimizer':'adm'", "/optimizer", "did you mean \"adam\"?"},
+        {",'optimizer':{'learning_rate':1}", "/optimizer/type", "found nothing"},
+        {",'optimizer':{'type':'adam','learning_rte':1}", "/optimizer/learning_rte",
+         "unknown key \"learning_rte\"; did you mean \"learning_rate\"?"},
+        {",'optimizer':{'type':'adam','lr':1}", "/optimizer/lr",
+         "did you mean \"learning_rate\"?"},
+        {",'optimizer':{'type':'adam','learning_rate':0}", "/optimizer/learning_rate",
+         "expected a number above 0 and at most 10000, found 0"},
+        {",'optimizer':{'type':'adam','learning_rate':-1}", "/optimizer/learning_rate",
+         "found -1"},
+        {",'optimizer':{'type':'adam','learning_rate':1e300}", "/optimizer/learning_rate",
+         "found"},
+        {",'optimizer':{'type':'adam','beta_1':1}", "/optimizer/beta_1",
+         "from 0 to below 1"},
+        {",'optimizer':{'type':'adam','epsilon':0}", "/optimizer/epsilon", "above 0"},
+        {",'optimizer':{'type':'adam','momentum':0.9}", "/optimizer/momentum",
+         "unknown key"},
+        {",'optimizer':{'type':'sgd','nesterov':true}", "/optimizer/nesterov",
+         "because \"momentum\" is 0"},
+        {",'optimizer':{'type':'sgd','weight_decay':-0.1}", "/optimizer/weight_decay",
+         "found -0.1"},
+        {",'learning_rate_schedule':'cosin'", "/learning_rate_schedule",
+         "did you mean \"cosine\"?"},
+        {",'learning_rate_schedule':'step'", "/learning_rate_schedule/step_epochs",
+         "found nothing"},
+        {",'learning_rate_schedule':'exponential'", "/learning_rate_schedule/gamma",
+         "found nothing"},
+        {",'learning_rate_schedule':{'type':'exponential','gamma':1.1}",
+         "/learning_rate_schedule/gamma", "found 1.1"},
+        {",'learning_rate_schedule':{'type':'cosine','warmup_steps':-1}",
+         "/learning_rate_schedule/warmup_steps", "found -1"},
+        {",'learning_rate_schedule':{'type':'cosine','minimum_learning_rate':0.1}",
+         "/learning_rate_schedule/minimum_learning_rate",
+         "at most the optimizer's learning rate 0.001, found 0.1"},
+        {",'learning_rate_schedule':{'type':'reduce_on_plateau','factor':1}",
+         "/learning_rate_schedule/factor", "below 1"},
+        {",'learning_rate_schedule':{'type':'reduce_on_plateau','monitor':'accuracy'}",
+         "/learning_rate_schedule/monitor", "because the target is a number"},
+        {NO_VALIDATION ",'learning_rate_schedule':{'type':'reduce_on_plateau','monitor':"
+                       "'val_r2'}",
+         "/learning_rate_schedule/monitor", "no validation part"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char job[512];
+        snprintf(job, sizeof(job), HOUSES("%s"), rows[i].more);
+        assert_violation(job, facts_of_houses, rows[i].pointer, rows[i].phrase);
+    }
+    assert_violation(TITANIC(",'loss':'mse'"), facts_of_titanic, "/loss",
+                     "because the target is a category, found \"mse\"");
+    assert_violation("{'dataset':'d','loss':'binary_cross_entropy','model':{'layers':["
+                     "{'type':'dense','units':'auto'}]}}",
+                     facts_of_images, "/loss", "because the target has 10 classes");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_losses_and_their_aliases),
+        cmocka_unit_test(test_one_unit_and_two_classes_mean_binary_cross_entropy),
+        cmocka_unit_test(test_optimizers_have_the_usual_defaults),
+        cmocka_unit_test(test_schedules_have_their_defaults),
+        cmocka_unit_test(test_names_cover_the_tables),
+        cmocka_unit_test(test_plateau_watches_the_training_loss_without_validation),
+        cmocka_unit_test(test_wrong_choices),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
