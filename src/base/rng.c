@@ -58,15 +58,17 @@ uint32_t rng_next(struct rng *rng)
     return rng->block[rng->used++];
 }
 
-/* Lemire's multiply-and-reject, https://arxiv.org/abs/1805.10941. */
+/* Lemire's multiply-and-reject, https://arxiv.org/abs/1805.10941. The division is needed
+ * only where the low half is under `bound`, which is rare for a small one. */
 uint32_t rng_below(struct rng *rng, uint32_t bound)
 {
-    uint32_t floor = (uint32_t)(-bound) % bound;
-    for (;;) {
-        uint64_t product = (uint64_t)rng_next(rng) * bound;
-        if ((uint32_t)product >= floor)
-            return (uint32_t)(product >> 32);
+    uint64_t product = (uint64_t)rng_next(rng) * bound;
+    if ((uint32_t)product < bound) {
+        uint32_t floor = (uint32_t)(-bound) % bound;
+        while ((uint32_t)product < floor)
+            product = (uint64_t)rng_next(rng) * bound;
     }
+    return (uint32_t)(product >> 32);
 }
 
 float rng_uniform(struct rng *rng)

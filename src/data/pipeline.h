@@ -2,9 +2,10 @@
  * The pipeline: a dataset seen through a job spec, as splits of numeric rows.
  *
  * Opening it splits the rows, drops those without a target, fits the preprocessing to the
- * training split alone, and (for tables) lays the features out as one float matrix; images
- * stay mapped as bytes and are scaled while a batch is gathered. Filling a batch is pure:
- * any thread may fill any range at any time, and the same arguments give the same bits.
+ * training split alone, and (for tables) lays the features out as one float matrix;
+ * images stay mapped as bytes and are scaled while a batch is gathered. Filling a batch
+ * is pure: any thread may fill any range at any time, and the same arguments give the
+ * same bits.
  */
 #ifndef BACKPROP_PIPELINE_H
 #define BACKPROP_PIPELINE_H
@@ -13,16 +14,20 @@
 #include "dataset_file.h"
 #include "preprocess.h"
 #include "spec/job_spec.h"
+#include "split.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum split { IN_TRAIN, IN_VALIDATION, IN_TEST, SPLIT_COUNT };
-
 struct pipeline;
 
-/* Borrows all three, which must outlive the pipeline. ERR_INVALID when a split comes out
- * empty or the data does not fit the spec (with the figures). New object. */
+/*
+ * Borrows all three, which must outlive the pipeline. New object.
+ *   ERR_INVALID  the spec does not fit the data, or a split that it asks for comes out
+ *                empty (with the figures)
+ *   ERR_CORRUPT  the file is not what the facts say: an array is missing, has other rows
+ * or holds a code that no value stands for
+ */
 int pipeline_open(const struct dataset_file *file, const struct dataset_facts *facts,
                   const struct job_spec *spec, struct pipeline **ret_pipeline,
                   struct error *err) __attribute__((warn_unused_result));
@@ -38,22 +43,25 @@ size_t pipeline_dropped_rows(const struct pipeline *pipeline);
 const struct preprocess *pipeline_preprocess(const struct pipeline *pipeline);
 
 /*
- * The order of the training rows in an epoch: a permutation from (seed, RNG_SHUFFLE, epoch)
- * alone. `order` has room for pipeline_rows(IN_TRAIN) entries. Epochs count from 0.
+ * The order of the training rows in an epoch: a permutation from (seed, RNG_SHUFFLE,
+ * epoch) alone. `order` has room for pipeline_rows(IN_TRAIN) entries. Epochs count from
+ * 0.
  */
-void pipeline_shuffle(const struct pipeline *pipeline, uint64_t epoch, uint32_t *ret_order);
+void pipeline_shuffle(const struct pipeline *pipeline, uint64_t epoch,
+                      uint32_t *ret_order);
 
 /*
- * Fills `count` rows of a split: those at `order[0 … count)`, or, when order is NULL, rows
- * first … first + count.
- *   x:      [count, features] row-major float32
- *   target: TARGET_CATEGORY: labels as int32 [count];
- *           TARGET_NUMBER: normalized values as float32 [count, target_width]
+ * Fills `count` rows of a split: those at `order[0 … count)`, or, when order is NULL,
+ * rows first … first + count. x:      [count, features] row-major float32 target:
+ * TARGET_CATEGORY: labels as int32 [count]; TARGET_NUMBER: normalized values as float32
+ * [count, target_width]
  */
-void pipeline_fill(const struct pipeline *pipeline, enum split split, const uint32_t *order,
-                   size_t first, size_t count, float *ret_x, void *ret_target);
+void pipeline_fill(const struct pipeline *pipeline, enum split split,
+                   const uint32_t *order, size_t first, size_t count, float *ret_x,
+                   void *ret_target);
 
-/* Original row numbers (0-based, in the dataset's part) of the same rows, for messages. */
+/* Original row numbers (0-based, in the dataset's part) of the same rows, for messages.
+ */
 void pipeline_source_rows(const struct pipeline *pipeline, enum split split,
                           const uint32_t *order, size_t first, size_t count,
                           uint64_t *ret_rows);

@@ -1,18 +1,22 @@
 /*
- * Preprocessing: the fitted transforms between a dataset's columns and a network's numbers.
- * They are fitted once to the training split, kept with the model as JSON, and applied
- * again when the model predicts.
+ * Preprocessing: the fitted transforms between a dataset's columns and a network's
+ * numbers. They are fitted once to the training split, kept with the model as JSON, and
+ * applied again when the model predicts.
  *
  *   {"kind": "table", "inputs": [
  *      {"name": "Age", "type": "number", "fill": 29.7, "shift": 29.7, "scale": 14.5,
  *       "indicator": false},
- *      {"name": "Sex", "type": "category", "values": ["female", "male"], "indicator": false}],
- *    "target": {"name": "Survived", "type": "category", "values": ["0", "1"]}}
- *   {"kind": "arrays", "sample_shape": [28, 28], "input": {"shift": 0, "scale": 255},
+ *      {"name": "Sex", "type": "category", "values": ["female", "male"], "indicator":
+ * false}], "target": {"name": "Survived", "type": "category", "values": ["0", "1"]}}
+ *   {"kind": "arrays", "sample_shape": [28, 28], "element": "uint8",
+ *    "input": {"shift": 0, "scale": 255},
  *    "target": {"name": "label", "type": "category", "values": ["0", …]}}
- *   a number target: {"name", "type": "number", "shift": 206855.8, "scale": 115395.6, "width": 1}
+ *   a number target: {"name", "type": "number", "shift": 206855.8, "scale": 115395.6,
+ * "width": 1}
  *
- * A number becomes (x - shift) / scale; a scale of a constant column is 1.
+ * A number becomes (x - shift) / scale; a scale of a constant column is 1. Columns that a
+ * row must have a value of carry "required": true. Parsing fills in an absent "element"
+ * (float32), "indicator" and "required" (false).
  */
 #ifndef BACKPROP_PREPROCESS_H
 #define BACKPROP_PREPROCESS_H
@@ -41,14 +45,15 @@ struct preprocess_column {
 
 struct preprocess {
     enum dataset_kind kind;
-    struct shape sample_shape;  /* arrays: what one input looks like */
+    struct shape sample_shape;     /* arrays: what one input looks like */
+    enum element_type element;     /* arrays: what they were trained on */
     struct number_transform array; /* arrays */
-    int input_count;            /* tables */
+    int input_count;               /* tables */
     struct preprocess_column *inputs;
-    int64_t feature_count;      /* numbers of one sample */
+    int64_t feature_count; /* numbers of one sample */
     char *target_name;
     enum target_type target;
-    size_t class_count;         /* TARGET_CATEGORY */
+    size_t class_count; /* TARGET_CATEGORY */
     char **classes;
     struct number_transform target_number;
     int64_t target_width;
@@ -56,14 +61,23 @@ struct preprocess {
 
 int preprocess_parse(const json_t *json, struct preprocess **ret_preprocess,
                      struct error *err) __attribute__((warn_unused_result));
-json_t *preprocess_to_json(const struct preprocess *preprocess); /* new, NULL: no memory */
+json_t *
+preprocess_to_json(const struct preprocess *preprocess); /* new, NULL: no memory */
 void preprocess_free(struct preprocess *preprocess);
+
+/* Most features of one sample, and most bytes of the numbers of one request. */
+#define PREPROCESS_MAX_FEATURES SHAPE_MAX_ELEMENTS
+#define PREPROCESS_MAX_REQUEST_BYTES ((size_t)1 << 30)
 
 /*
  * The body of a predict request to numbers: {"rows": [{column: value}]} for a table,
- * {"inputs": [nested lists or flat list]} for arrays. Numbers may come as strings; an
- * unknown category is treated as missing; an unknown column is a violation. At most
- * `max_rows`. On success *ret_x is [rows, feature_count], to be freed by the caller.
+ * {"inputs": [nested lists or flat list]} for arrays (dimensions of 1 may be left out or
+ * put in). Numbers may come as strings, and a blank one is missing, as null and an absent
+ * column are. An unknown category is treated as missing; an unknown column is a
+ * violation, the target's column is passed over. At most `max_rows`. A number is taken as
+ * precisely as training took it: by way of float32 for a table and for float32 arrays. On
+ * success *ret_x is [rows, feature_count], to be freed by the caller; otherwise
+ * ERR_INVALID with every violation, or ERR_NOMEM.
  */
 int preprocess_request(const struct preprocess *preprocess, const json_t *body,
                        size_t max_rows, float **ret_x, size_t *ret_rows,
