@@ -1,10 +1,10 @@
 /*
  * The scheduler: one thread that owns every worker process.
  *
- * It starts queued jobs while slots are free (highest priority, then oldest; a job takes as
- * many slots as it has threads, and the head of the queue waits for its slots rather than
- * being overtaken), moves frames between workers and the store, and ends what is to end.
- * Ingest and serving workers have limits of their own and take no slot.
+ * It starts queued jobs while slots are free (highest priority, then oldest; a job takes
+ * as many slots as it has threads, and the head of the queue waits for its slots rather
+ * than being overtaken), moves frames between workers and the store, and ends what is to
+ * end. Ingest and serving workers have limits of their own and take no slot.
  *
  * All functions may be called from any thread. Callbacks come on the scheduler's or the
  * store's thread and must not block. It knows nothing of HTTP.
@@ -36,12 +36,13 @@ struct sched_config {
     void *context;
 };
 
-/* Copies the configuration's strings. Recovers jobs of an earlier process first. New object. */
+/* Copies the configuration's strings. Recovers jobs of an earlier process first. New
+ * object. */
 int sched_start(const struct sched_config *config, struct sched **ret_sched,
                 struct error *err) __attribute__((warn_unused_result));
 
-/* Ends new starts, asks running jobs to checkpoint and go back to the queue, kills what has
- * not ended by `deadline_ns` (clock_monotonic_ns), joins the thread, frees. */
+/* Ends new starts, asks running jobs to checkpoint and go back to the queue, kills what
+ * has not ended by `deadline_ns` (clock_monotonic_ns), joins the thread, frees. */
 void sched_stop(struct sched *sched, int64_t deadline_ns);
 
 /* A job was queued (committed): look at the queue soon. */
@@ -62,8 +63,8 @@ struct sched_stats {
 void sched_stats(struct sched *sched, struct sched_stats *ret_stats);
 
 /*
- * Ingest. Descriptors are taken over (closed) in every case. `done` is called once, with the
- * facts as JSON text (borrowed) and rc 0; with ERR_INVALID or ERR_TOO_LARGE and the
+ * Ingest. Descriptors are taken over (closed) in every case. `done` is called once, with
+ * the facts as JSON text (borrowed) and rc 0; with ERR_INVALID or ERR_TOO_LARGE and the
  * worker's violations as JSON text [{"pointer", "detail"}]; or with another error.
  * ERR_BUSY at once when too many are waiting.
  */

@@ -1,0 +1,70 @@
+/* See job_queue.h. The queue itself is in the store; one job is taken at a time, because
+ * the store shows it as queued until the write that starts it is committed. */
+#include "job_queue.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/datasets.h"
+#include "store/jobs.h"
+#include "training.h"
+
+#define LOOK_AGAIN_NS CLOCK_NS_PER_SECOND
+
+int job_queue_slots(const struct sched *sched, int threads)
+{
+    int slots = threads > 1 ? threads : 1;
+    return slots < sched->config.slots ? slots : sched->config.slots;
+}
+
+/* ERR_NOT_FOUND when the queue is empty, ERR_BUSY when its head has to wait. */
+static int start_head(struct sched *sched, struct db *db, struct error *err)
+{
+    struct job_row job;
+    int rc = jobs_next(db, &job, err);
+    if (rc != 0)
+        return rc;
+    struct dataset_row dataset;
+    if (job_queue_slots(sched, job.threads) > sched->config.slots - sched->slots_used) {
+        rc = ERR_BUSY;
+    } else {
+        rc = datasets_get(db, job.dataset, &dataset, err);
+        /* A job needs its dataset, so the store keeps it: this is damage, not "no job".
+         */
+        rc = rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+        if (rc == 0) {
+            rc = training_start(sched, &job, &dataset, err);
+            dataset_row_release(&dataset);
+        }
+    }
+    job_row_release(&job);
+    return rc;
+}
+
+static void look_again(struct loop_timer *timer)
+{
+    job_queue_look(LOOP_OWNER(timer, struct sched, look_again));
+}
+
+void job_queue_look_later(struct sched *sched)
+{
+    sched->look_again.fire = look_again;
+    loop_set_timer(sched->loop, &sched->look_again, clock_monotonic_ns() + LOOK_AGAIN_NS);
+}
+
+void job_queue_look(struct sched *sched)
+{
+    if (sched->stopping || sched->start_under_way ||
+        sched->slots_used >= sched->config.slots)
+        return;
+    struct error err = {0};
+    struct db *db = store_read_begin(sched->config.store, &err);
+    int rc = db ? start_head(sched, db, &err) : err.code;
+    if (db)
+        store_read_end(sched->config.store, db);
+    if (rc == 0 || rc == ERR_NOT_FOUND || rc == ERR_BUSY)
+        return;
+    char text[sizeof(err.text)];
+    log_event(LOG_ERROR, "queue_unreadable", "reason=%s",
+              log_quote(err.text, text, sizeof(text)));
+    job_queue_look_later(sched);
+}

@@ -1,0 +1,164 @@
+/*
+ * See launch.h. posix_spawn and not fork: the daemon has threads, and a copy of its
+ * address space is of no use to a program that is replaced at once.
+ */
+#include "launch.h"
+
+#include "base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Sources are moved up here first, so that no target overwrites a source before its turn.
+ */
+#define SOURCES_FROM 64
+#define STREAMS 3
+#define OUTPUT_PIPE_BYTES (1 << 20)
+
+/* The child's descriptors: [0] … [2] the streams, then what the caller lent. */
+struct sources {
+    int fds[STREAMS + LAUNCH_MAX_FDS];
+    int count;
+};
+
+static void sources_release(struct sources *sources)
+{
+    for (int i = 0; i < sources->count; i++)
+        io_close(&sources->fds[i]);
+    sources->count = 0;
+}
+
+static int add_source(struct sources *sources, int fd, struct error *err)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, SOURCES_FROM);
+    if (copy < 0)
+        return error_set_errno(err, errno, "cannot pass a descriptor to the worker");
+    sources->fds[sources->count++] = copy;
+    return 0;
+}
+
+/* A pipe of which the daemon keeps end `kept` (0 reads, 1 writes), non-blocking. */
+static int add_stream(struct sources *sources, int kept, int *ret_kept, struct error *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return error_set_errno(err, errno, "cannot make a pipe for the worker");
+    int rc = 0;
+    if (fcntl(ends[kept], F_SETFL, O_NONBLOCK) != 0)
+        rc = error_set_errno(err, errno, "cannot make the worker's pipe non-blocking");
+    if (rc == 0)
+        rc = add_source(sources, ends[1 - kept], err);
+    io_close(&ends[1 - kept]);
+    if (rc == 0)
+        *ret_kept = ends[kept];
+    else
+        io_close(&ends[kept]);
+    return rc;
+}
+
+static int gather(struct sources *sources, const int *fds, int fd_count,
+                  struct launched *launched, struct error *err)
+{
+    int rc = add_stream(sources, 1, &launched->input, err);
+    if (rc == 0)
+        rc = add_stream(sources, 0, &launched->output, err);
+    if (rc == 0)
+        rc = add_stream(sources, 0, &launched->errors, err);
+    for (int i = 0; i < fd_count && rc == 0; i++)
+        rc = add_source(sources, fds[i], err);
+    if (rc == 0) /* fewer wake-ups while weights come; the kernel may refuse */
+        (void)fcntl(launched->output, F_SETPIPE_SZ, OUTPUT_PIPE_BYTES);
+    return rc;
+}
+
+static int describe_files(posix_spawn_file_actions_t *actions,
+                          const struct sources *sources)
+{
+    int failed = 0;
+    for (int i = 0; i < sources->count && failed == 0; i++)
+        failed = posix_spawn_file_actions_adddup2(actions, sources->fds[i], i);
+    if (failed == 0)
+        failed = posix_spawn_file_actions_addclosefrom_np(actions, sources->count);
+    return failed;
+}
+
+static int describe_process(posix_spawnattr_t *attributes)
+{
+    sigset_t all, none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP;
+    int failed = posix_spawnattr_setflags(attributes, flags);
+    if (failed == 0)
+        failed = posix_spawnattr_setsigdefault(attributes, &all);
+    if (failed == 0)
+        failed = posix_spawnattr_setsigmask(attributes, &none);
+    if (failed == 0)
+        failed = posix_spawnattr_setpgroup(attributes, 0);
+    return failed;
+}
+
+static int spawn(const char *path, const struct sources *sources, pid_t *ret_pid,
+                 struct error *err)
+{
+    char name[] = "backprop-worker";
+    char threads[] = "OPENBLAS_NUM_THREADS=1", locale[] = "LC_ALL=C";
+    char *const arguments[] = {name, NULL};
+    char *const environment[] = {threads, locale, NULL};
+    posix_spawn_file_actions_t actions;
+    int failed = posix_spawn_file_actions_init(&actions);
+    if (failed != 0)
+        return error_set_errno(err, failed, "cannot start the worker");
+    posix_spawnattr_t attributes;
+    failed = posix_spawnattr_init(&attributes);
+    if (failed == 0) {
+        failed = describe_files(&actions, sources);
+        if (failed == 0)
+            failed = describe_process(&attributes);
+        if (failed == 0)
+            failed =
+                posix_spawn(ret_pid, path, &actions, &attributes, arguments, environment);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    if (failed != 0)
+        return error_set_errno(err, failed, "cannot start the worker");
+    return 0;
+}
+
+int launch_worker(const char *path, const int *fds, int fd_count,
+                  struct launched *ret_launched, struct error *err)
+{
+    struct launched launched = {
+        .pid = -1, .pid_fd = -1, .input = -1, .output = -1, .errors = -1};
+    struct sources sources = {.count = 0};
+    if (fd_count < 0 || fd_count > LAUNCH_MAX_FDS)
+        return error_set(err, ERR_INVALID, "a worker takes at most %d descriptors",
+                         LAUNCH_MAX_FDS);
+    int rc = gather(&sources, fds, fd_count, &launched, err);
+    if (rc == 0)
+        rc = spawn(path, &sources, &launched.pid, err);
+    sources_release(&sources);
+    if (rc == 0) {
+        launched.pid_fd = pidfd_open(launched.pid, 0);
+        if (launched.pid_fd < 0) {
+            rc = error_set_errno(err, errno, "cannot watch the worker");
+            kill(launched.pid, SIGKILL);
+            waitpid(launched.pid, NULL, 0);
+        }
+    }
+    if (rc != 0) {
+        io_close(&launched.input);
+        io_close(&launched.output);
+        io_close(&launched.errors);
+        return rc;
+    }
+    *ret_launched = launched;
+    return 0;
+}
