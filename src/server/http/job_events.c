@@ -147,8 +147,7 @@ static int64_t read_stream(void *context, uint64_t offset, char *ret_bytes,
                       &events->subscription, NULL) != 0)
         return STREAM_FAILED;
     if (events->sent == events->pending.length) {
-        if (events->finished ||
-            __atomic_load_n(&events->server->draining, __ATOMIC_RELAXED))
+        if (events->finished || atomic_load(&events->server->draining))
             return 0;
         if (refill(events) != 0)
             return STREAM_FAILED;

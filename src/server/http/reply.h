@@ -25,8 +25,8 @@ void reply_bytes(struct request *request, unsigned status, const char *content_t
 /* No body: 204, 304. */
 void reply_empty(struct request *request, unsigned status);
 
-/* RFC 9457 problem+json. `code` is a snake_case word for programs, `detail` a sentence that
- * says what was expected and what came. */
+/* RFC 9457 problem+json. `code` is a snake_case word for programs, `detail` a sentence
+ * that says what was expected and what came. */
 void reply_problem(struct request *request, unsigned status, const char *code,
                    const char *detail, ...) __attribute__((format(printf, 4, 5)));
 
@@ -35,15 +35,17 @@ void reply_violations(struct request *request, unsigned status, const char *code
                       const struct violations *violations);
 
 /* The fitting problem for an error of the lower layers: ERR_NOT_FOUND 404, ERR_CONFLICT
- * 409, ERR_INVALID 422, ERR_TOO_LARGE 413, ERR_BUSY 503 with Retry-After, ERR_NO_SPACE 507,
- * ERR_TIMEOUT 504, anything else 500 with a text that tells nothing of the inside. */
+ * 409, ERR_INVALID 422, ERR_TOO_LARGE 413, ERR_BUSY 503 with Retry-After, ERR_NO_SPACE
+ * 507, ERR_TIMEOUT 504, anything else 500 with a text that tells nothing of the inside.
+ */
 void reply_error(struct request *request, const struct error *err);
 
 /*
- * A body that is produced while it is sent. `read` fills at most `maximum` bytes at `offset`
- * and returns how many; 0 is the end when `bytes` is UINT64_MAX; STREAM_WAIT says that
- * nothing is there yet: the connection sleeps until stream_wake(); STREAM_FAILED cuts the
- * connection. `release` is called once when the stream is over, however it ended.
+ * A body that is produced while it is sent. `read` fills at most `maximum` bytes at
+ * `offset` and returns how many; 0 is the end when `bytes` is UINT64_MAX; STREAM_WAIT
+ * says that nothing is there yet: the connection sleeps until stream_wake();
+ * STREAM_FAILED cuts the connection. `release` is called once when the stream is over,
+ * however it ended.
  */
 #define STREAM_WAIT (-1)
 #define STREAM_FAILED (-2)

@@ -1,10 +1,11 @@
 /*
  * One HTTP exchange, as a handler sees it.
  *
- * A handler is called on an HTTP thread when the request's body is whole (streamed uploads
- * have their own hooks, see upload.h). It must see to it that exactly one reply_…() of
- * reply.h is called for the request, at once or later, from whatever thread: until then the
- * connection is suspended and costs no thread. Everything here is valid until that reply.
+ * A handler is called on an HTTP thread when the request's body is whole (streamed
+ * uploads have their own hooks, see upload.h). It must see to it that exactly one
+ * reply_…() of reply.h is called for the request, at once or later, from whatever thread:
+ * until then the connection is suspended and costs no thread. Everything here is valid
+ * until that reply.
  */
 #ifndef BACKPROP_HTTP_REQUEST_H
 #define BACKPROP_HTTP_REQUEST_H
@@ -24,10 +25,14 @@ struct request;
 
 struct server *request_server(struct request *request);
 
+/* "req_…": what X-Request-Id of the reply and the log say. */
+const char *request_id(struct request *request);
+
 /* The value of the n-th {…} in the route's pattern. */
 const char *request_param(struct request *request, int n);
 
-/* A query argument, percent-decoded; NULL when it is not there. */
+/* A query argument, percent-decoded, valid UTF-8; NULL when it is not there. None comes
+ * twice, and none that the route table does not name. */
 const char *request_query(struct request *request, const char *name);
 
 /* Every query argument, in order. */
@@ -45,7 +50,8 @@ const char *request_body(struct request *request, size_t *ret_length);
 char *request_take_body(struct request *request, size_t *ret_length);
 
 /* A handler's own state, freed with `release` after the reply was sent. */
-void request_set_state(struct request *request, void *state, void (*release)(void *state));
+void request_set_state(struct request *request, void *state,
+                       void (*release)(void *state));
 void *request_state(struct request *request);
 
 /* True when the client prefers `type` ("text/csv", "text/event-stream") by Accept. */

@@ -1,6 +1,7 @@
 /*
- * The HTTP server: libmicrohttpd with epoll and a pool of threads; routes, authentication,
- * replies. It is what holds the rest of the daemon together for its handlers.
+ * The HTTP server: libmicrohttpd with epoll and a pool of threads; routes,
+ * authentication, replies. It is what holds the rest of the daemon together for its
+ * handlers.
  */
 #ifndef BACKPROP_HTTP_SERVER_H
 #define BACKPROP_HTTP_SERVER_H
@@ -9,20 +10,24 @@
 #include "sched/sched.h"
 #include "store/store.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct hub; /* live event streams, see hub.h */
+struct http_listener;
 
 struct server_config {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0" */
     const char *data_dir;
     bool require_token;
-    int threads;              /* of the HTTP pool */
+    int threads; /* of the HTTP pool */
     uint64_t max_upload_bytes;
     uint64_t max_expanded_bytes; /* of compressed uploads */
     int slots;
-    int64_t memory_mb; /* of the machine: jobs that are predicted to need more are refused */
+    int64_t
+        memory_mb; /* of the machine: jobs that are predicted to need more are refused */
+    const char *sandbox; /* how workers are confined: "none", … */
 };
 
 /* What handlers reach. Fields are set before the first request and never change. */
@@ -32,17 +37,33 @@ struct server {
     struct sched *sched;
     struct hub *hub;
     int64_t started_us;
-    bool draining; /* atomic: /readyz says no */
+    atomic_bool draining;           /* /readyz says no */
+    struct http_listener *listener; /* set by http_listen */
 };
 
-struct http_listener;
-
-/* Binds and starts serving. `server` is borrowed. *ret_port is the real port. New object. */
+/*
+ * Binds and starts serving. `server` is borrowed. *ret_port is the real port. Makes the
+ * folders tmp/ and datasets/ of the data folder and deletes from them what an earlier
+ * process left behind. New object.
+ */
 int http_listen(struct server *server, struct http_listener **ret_listener, int *ret_port,
                 struct error *err) __attribute__((warn_unused_result));
 
-/* Stops accepting, ends streams, answers what is under way, frees. */
-void http_close(struct http_listener *listener);
+/*
+ * The end comes in steps, because handlers use the scheduler and the store, whose
+ * callbacks answer requests:
+ *
+ *   1. http_drain: stops accepting; requests from now on get 503; live streams end. When
+ * it returns, no handler runs any more and none will.
+ *   2. sched_stop, which answers what was waiting for a worker.
+ *   3. http_close: waits until the last replies are on their way, stops the threads,
+ * frees.
+ *   4. store_close.
+ */
+void http_drain(struct http_listener *listener);
+
+/* `deadline_ns`: of clock_monotonic_ns; what is not answered by then is cut. */
+void http_close(struct http_listener *listener, int64_t deadline_ns);
 
 /* True for an address that only this machine reaches. */
 bool http_is_loopback(const char *listen);

@@ -1,0 +1,51 @@
+/*
+ * The configuration of the daemon and its sub-commands: a flag wins over the environment
+ * (BACKPROPD_DATA for --data), that over the file (INI: data = …), that over the default.
+ */
+#ifndef BACKPROPD_CONFIG_H
+#define BACKPROPD_CONFIG_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_MAX_WORDS 4
+
+enum config_command {
+    COMMAND_SERVE = 1,
+    COMMAND_TOKEN = 2,
+    COMMAND_HEALTHCHECK = 4,
+    COMMAND_HELP = 8,
+    COMMAND_VERSION = 16
+};
+
+struct config {
+    enum config_command command;
+    char *data_dir; /* the strings are owned */
+    char *listen;
+    char *worker_path; /* NULL: beside this program */
+    char *log_level;
+    char *file;      /* NULL: none */
+    int64_t workers; /* slots; 0: the number of cores */
+    int64_t http_threads;
+    int64_t max_upload_bytes, max_expanded_bytes;
+    bool require_token;
+
+    char *scope, *name; /* token create */
+    int64_t expires_days;
+    int word_count; /* what is left of the command line: "create", an ID */
+    const char *words[CONFIG_MAX_WORDS];
+};
+
+/* Reads command line, environment and file. ERR_INVALID: the text says what is wrong, fit
+ * for standard error. The configuration is to be released in either case. */
+int config_load(int argc, char **argv, struct config *ret_config, struct error *err)
+    __attribute__((warn_unused_result));
+void config_release(struct config *config);
+
+/* What --help says. */
+void config_print_help(FILE *stream);
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * See daemon.h. The parts come up from the bottom (store, scheduler, HTTP) and go down in
+ * the order that http/server.h explains. The main thread does nothing but wait for
+ * signals.
+ */
+#include "daemon.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/address.h"
+#include "http/hub.h"
+#include "http/server.h"
+#include "machine.h"
+#include "store/tokens.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define WORKER_PROGRAM "backprop-worker"
+#define MAX_EVENT_STREAMS 2048
+#define MAX_INGESTS 2
+#define MAX_SERVING 4
+#define SERVING_IDLE_SECONDS 300
+#define SILENCE_SECONDS 60
+#define HEARTBEAT_SECONDS 5 /* event streams look up; they say something every 15 s */
+#define DRAIN_SCHED_MS 6500 /* workers checkpoint and go */
+#define DRAIN_ALL_MS 7500   /* the last replies are sent */
+
+struct daemon {
+    struct server server;
+    struct http_listener *listener;
+    char worker_path[PATH_MAX];
+};
+
+static void job_changed(void *context, const char *job_id)
+{
+    struct daemon *daemon = context;
+    hub_publish(daemon->server.hub, job_id);
+}
+
+static int set_log_level(const char *name, struct error *err)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (int level = LOG_DEBUG; level <= LOG_ERROR; level++)
+        if (strcmp(names[level], name) == 0) {
+            log_set_level((enum log_level)level);
+            return 0;
+        }
+    return error_set(err, ERR_INVALID,
+                     "--log-level: expected debug, info, warn or error, found \"%.40s\"",
+                     name);
+}
+
+/* As many descriptors as the system gives: connections, workers and uploads need them. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Blocks the signals that end the daemon, for all threads to come. */
+static void block_signals(sigset_t *ret_signals)
+{
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(ret_signals);
+    sigaddset(ret_signals, SIGTERM);
+    sigaddset(ret_signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
+}
+
+static void wait_for_signal(struct daemon *daemon, const sigset_t *signals)
+{
+    const struct timespec heartbeat = {.tv_sec = HEARTBEAT_SECONDS};
+    int number;
+    while ((number = sigtimedwait(signals, NULL, &heartbeat)) < 0)
+        if (errno == EAGAIN)
+            hub_publish_all(daemon->server.hub);
+    log_event(LOG_INFO, "draining", "signal=%d", number);
+    /* From now on a second signal does what it does by default. */
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+static int find_worker(struct daemon *daemon, const struct config *config,
+                       struct error *err)
+{
+    if (config->worker_path) {
+        if (!realpath(config->worker_path, daemon->worker_path))
+            return error_set_errno(err, errno, "--worker %.200s", config->worker_path);
+        return 0;
+    }
+    if (machine_find_program(WORKER_PROGRAM, daemon->worker_path,
+                             sizeof(daemon->worker_path)) != 0)
+        return error_set(err, ERR_NOT_FOUND,
+                         WORKER_PROGRAM
+                         " is not beside this program; say where it is with "
+                         "--worker");
+    return 0;
+}
+
+/* On an address that others reach, nobody may come in without a token. */
+static int check_tokens(struct store *store, const char *listen, struct error *err)
+{
+    if (http_is_loopback(listen))
+        return 0;
+    struct db *db = store_read_begin(store, err);
+    if (!db)
+        return ERR_IO;
+    bool any = false;
+    int rc = tokens_any(db, clock_wall_us(), &any, err);
+    store_read_end(store, db);
+    if (rc == 0 && !any)
+        rc = error_set(
+            err, ERR_CONFLICT,
+            "%s can be reached from other machines, and there is no token: make "
+            "one with `backpropd token create --scope admin` first",
+            listen);
+    return rc;
+}
+
+static int start_sched(struct daemon *daemon, const struct config *config,
+                       struct error *err)
+{
+    struct server *server = &daemon->server;
+    const struct sched_config sched = {
+        .store = server->store,
+        .data_dir = config->data_dir,
+        .worker_path = daemon->worker_path,
+        .slots = server->config.slots,
+        .max_ingests = MAX_INGESTS,
+        .max_serving = MAX_SERVING,
+        .serving_idle_ns = SERVING_IDLE_SECONDS * CLOCK_NS_PER_SECOND,
+        .silence_ns = SILENCE_SECONDS * CLOCK_NS_PER_SECOND,
+        .on_change = job_changed,
+        .context = daemon,
+    };
+    return sched_start(&sched, &server->sched, err);
+}
+
+static void fill_server_config(struct server_config *server, const struct config *config)
+{
+    server->listen = config->listen;
+    server->data_dir = config->data_dir;
+    server->require_token = config->require_token;
+    server->threads = (int)config->http_threads;
+    server->max_upload_bytes = (uint64_t)config->max_upload_bytes;
+    server->max_expanded_bytes = (uint64_t)config->max_expanded_bytes;
+    server->slots = config->workers > 0 ? (int)config->workers : machine_cores();
+    server->memory_mb = machine_memory_mb();
+    server->sandbox = "none";
+}
+
+/* Everything down to HTTP, or nothing: what came up goes down again by stop(). */
+static int start(struct daemon *daemon, const struct config *config, int *ret_port,
+                 struct error *err)
+{
+    struct server *server = &daemon->server;
+    fill_server_config(&server->config, config);
+    server->started_us = clock_wall_us();
+    int rc = find_worker(daemon, config, err);
+    if (rc == 0 && mkdir(config->data_dir, 0700) != 0 && errno != EEXIST)
+        rc = error_set_errno(err, errno, "cannot make the folder %s", config->data_dir);
+    if (rc == 0)
+        rc = store_open(config->data_dir, &server->store, err);
+    if (rc == 0)
+        rc = check_tokens(server->store, config->listen, err);
+    if (rc == 0)
+        rc = hub_new(MAX_EVENT_STREAMS, &server->hub, err);
+    if (rc == 0)
+        rc = start_sched(daemon, config, err);
+    return rc == 0 ? http_listen(server, &daemon->listener, ret_port, err) : rc;
+}
+
+static void stop(struct daemon *daemon)
+{
+    struct server *server = &daemon->server;
+    int64_t now = clock_monotonic_ns();
+    if (daemon->listener)
+        http_drain(daemon->listener);
+    if (server->sched)
+        sched_stop(server->sched, now + DRAIN_SCHED_MS * INT64_C(1000000));
+    if (daemon->listener)
+        http_close(daemon->listener, now + DRAIN_ALL_MS * INT64_C(1000000));
+    if (server->store)
+        store_close(server->store);
+    hub_free(server->hub);
+}
+
+static void announce(const struct config *config, int port)
+{
+    struct address address;
+    char url[ADDRESS_HOST_SIZE + 32];
+    if (address_parse(config->listen, &address, NULL) != 0)
+        return; /* it was listened on */
+    address.port = port;
+    address_format_url(&address, url, sizeof(url));
+    printf("backpropd listening on %s\n", url);
+    fflush(stdout);
+}
+
+int daemon_run(const struct config *config, struct error *err)
+{
+    struct daemon daemon = {0};
+    int rc = set_log_level(config->log_level, err);
+    if (rc != 0)
+        return rc;
+    raise_descriptor_limit();
+    sigset_t signals;
+    block_signals(&signals);
+    int port = 0;
+    rc = start(&daemon, config, &port, err);
+    if (rc == 0) {
+        announce(config, port);
+        log_event(LOG_INFO, "started", "version=%s slots=%d", BACKPROP_VERSION,
+                  daemon.server.config.slots);
+        wait_for_signal(&daemon, &signals);
+    }
+    stop(&daemon);
+    if (rc == 0)
+        log_event(LOG_INFO, "stopped", "uptime_s=%lld",
+                  (long long)((clock_wall_us() - daemon.server.started_us) / 1000000));
+    return rc;
+}

@@ -1,0 +1,12 @@
+/* `backpropd healthcheck`: is a daemon alive at this address? For containers. */
+#ifndef BACKPROPD_HEALTHCHECK_H
+#define BACKPROPD_HEALTHCHECK_H
+
+#include "base/error.h"
+
+/* Asks GET /livez at host:port; 0 when the answer is 200 within five seconds. A daemon
+ * that listens on all addresses is asked on the loopback one. */
+int healthcheck_run(const char *listen, struct error *err)
+    __attribute__((warn_unused_result));
+
+#endif

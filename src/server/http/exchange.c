@@ -1,0 +1,235 @@
+/*
+ * See exchange.h. What libmicrohttpd 0.9.75 asks for:
+ *
+ * - A response may be queued when the headers are known (then the connection is closed
+ * behind it) or when the body is whole, and at no time between. So who is refused while a
+ * body is on its way gets the reply at the body's end where that is near; otherwise it is
+ * written to the socket here, the rest is thrown away, and the connection closed. Closing
+ * at once would make the kernel reset the connection, and the client could lose the
+ * reply.
+ * - A connection is suspended from its own thread only, and resumed only when it is
+ *   suspended. `lock` orders a reply from another thread against the suspension.
+ */
+#include "exchange.h"
+
+#include "admission.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "counters.h"
+#include "listener.h"
+#include "reply.h"
+#include "response.h"
+#include "upload.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#define READ_ON_BYTES (UINT64_C(1) << 20)      /* read to its end rather than cut */
+#define LINGER_MAX_BYTES (UINT64_C(256) << 20) /* thrown away before the cut */
+#define SLOW_GRACE_NS (60 * CLOCK_NS_PER_SECOND)
+#define SLOW_BYTES_PER_SECOND 1024 /* a body's least average speed after the grace */
+#define EARLY_REPLY_MAX_BYTES ((size_t)1 << 20)
+
+void *exchange_open(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    struct http_listener *listener = context;
+    struct request *request = request_new(listener, uri);
+    if (!request)
+        return NULL;
+    request->connection = connection;
+    atomic_fetch_add(&listener->open, 1);
+    return request;
+}
+
+void exchange_replied(struct request *request)
+{
+    pthread_mutex_lock(&request->lock);
+    assert(!request->replied);
+    request->replied = true;
+    if (request->phase == PHASE_SUSPENDED) {
+        request->phase = PHASE_HANDLING;
+        atomic_fetch_sub(&request->listener->suspended, 1);
+        MHD_resume_connection(request->connection);
+    }
+    pthread_mutex_unlock(&request->lock);
+}
+
+static bool is_replied(struct request *request)
+{
+    pthread_mutex_lock(&request->lock);
+    bool replied = request->replied;
+    pthread_mutex_unlock(&request->lock);
+    return replied;
+}
+
+static enum MHD_Result queue_reply(struct request *request)
+{
+    request->phase = PHASE_REPLYING;
+    return response_queue(request);
+}
+
+/* Writes the refusal to the socket; nothing of libmicrohttpd's is on its way there. */
+static void send_early_reply(struct request *request)
+{
+    struct buffer text;
+    buffer_init(&text, EARLY_REPLY_MAX_BYTES);
+    response_render(request, &text);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info && buffer_status(&text) == 0) {
+        ssize_t sent =
+            send(info->connect_fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)sent; /* a client that cannot take it loses it */
+        shutdown(info->connect_fd, SHUT_WR);
+    }
+    buffer_release(&text);
+    request->phase = PHASE_LINGER;
+}
+
+/* How many bytes of the body are still to come, as far as that is known. */
+static uint64_t bytes_left(const struct request *request)
+{
+    if (request->body_is_chunked || request->body_received > request->body_announced)
+        return UINT64_MAX;
+    return request->body_announced - request->body_received;
+}
+
+static enum MHD_Result begin(struct request *request, const char *method)
+{
+    request->phase = PHASE_BODY;
+    admission_check(request, method);
+    if (!is_replied(request) || !request->body_expected)
+        return MHD_YES; /* goes on, or replies in the next call, which keeps the
+                           connection */
+    const char *expect = request_header(request, "Expect");
+    if (expect && strcasecmp(expect, "100-continue") == 0)
+        return queue_reply(request); /* the client waits for leave to send */
+    return MHD_YES;
+}
+
+static bool is_too_slow(const struct request *request)
+{
+    int64_t elapsed = clock_monotonic_ns() - request->started_ns;
+    if (elapsed < SLOW_GRACE_NS)
+        return false;
+    return request->body_received <
+           (uint64_t)(elapsed / CLOCK_NS_PER_SECOND) * SLOW_BYTES_PER_SECOND;
+}
+
+static void take_body(struct request *request, const char *bytes, size_t length)
+{
+    const struct route *route = request->match.route;
+    struct error err = {0};
+    if (route->body == BODY_JSON) {
+        buffer_append(&request->body, bytes, length);
+        int rc = buffer_status(&request->body);
+        if (rc == ERR_TOO_LARGE)
+            error_set(&err, rc, "expected a body of at most %zu bytes", route->body_max);
+        else if (rc != 0)
+            error_set(&err, rc, "no memory for the body");
+    } else if (upload_write(request->upload, bytes, length, &err) != 0) {
+        upload_free(request->upload); /* the disk's space is wanted now */
+        request->upload = NULL;
+    }
+    if (err.code != 0)
+        reply_error(request, &err);
+}
+
+static enum MHD_Result receive(struct request *request, const char *bytes, size_t length)
+{
+    request->body_received += length;
+    if (is_too_slow(request))
+        return MHD_NO;
+    if (request->phase == PHASE_LINGER) {
+        request->lingered += length;
+        return request->lingered <= LINGER_MAX_BYTES ? MHD_YES : MHD_NO;
+    }
+    if (!is_replied(request))
+        take_body(request, bytes, length);
+    if (is_replied(request) && bytes_left(request) > READ_ON_BYTES)
+        send_early_reply(request);
+    return MHD_YES;
+}
+
+/* The body is whole: runs the handler, and suspends the connection if it has not replied.
+ */
+static enum MHD_Result handle(struct request *request)
+{
+    struct http_listener *listener = request->listener;
+    request->phase = PHASE_HANDLING;
+    /* Counted before the look at `draining`, so that http_drain() sees either. */
+    atomic_fetch_add(&listener->handling, 1);
+    if (atomic_load(&request->server->draining)) {
+        reply_add_header(request, "Retry-After", "5");
+        reply_problem(request, 503, "shutting_down", "the server is shutting down");
+    } else {
+        request->match.route->handle(request);
+    }
+    pthread_mutex_lock(&request->lock);
+    bool replied = request->replied;
+    if (!replied) {
+        request->phase = PHASE_SUSPENDED;
+        atomic_fetch_add(&listener->suspended, 1);
+        MHD_suspend_connection(request->connection);
+    }
+    pthread_mutex_unlock(&request->lock);
+    atomic_fetch_sub(&listener->handling, 1);
+    return replied ? queue_reply(request) : MHD_YES;
+}
+
+enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection,
+                                const char *url, const char *method, const char *version,
+                                const char *upload_data, size_t *upload_data_size,
+                                void **request_slot)
+{
+    (void)context;
+    (void)connection;
+    (void)url;
+    (void)version;
+    struct request *request = *request_slot;
+    if (!request)
+        return MHD_NO; /* there was no memory for it */
+    if (request->phase == PHASE_BEGIN)
+        return begin(request, method);
+    if (*upload_data_size > 0) {
+        size_t length = *upload_data_size;
+        *upload_data_size = 0;
+        return receive(request, upload_data, length);
+    }
+    if (request->phase == PHASE_LINGER)
+        return MHD_NO; /* was replied to; nothing more comes */
+    if (is_replied(request))
+        return queue_reply(request);
+    return handle(request);
+}
+
+static void log_request(const struct request *request, unsigned status,
+                        int64_t elapsed_ns)
+{
+    enum log_level level = status >= 500 ? LOG_WARN : LOG_DEBUG;
+    const char *route = request->match.route ? request->match.route->pattern : "none";
+    const char *method = request->match.route ? request->match.route->method : "none";
+    log_event(level, "request", "request=%s method=%s route=%s status=%u us=%lld",
+              request->id, method, route, status, (long long)(elapsed_ns / 1000));
+}
+
+void exchange_completed(void *context, struct MHD_Connection *connection,
+                        void **request_slot, enum MHD_RequestTerminationCode code)
+{
+    (void)connection;
+    (void)code;
+    struct http_listener *listener = context;
+    struct request *request = *request_slot;
+    if (!request)
+        return;
+    *request_slot = NULL;
+    bool sent = request->phase == PHASE_REPLYING || request->phase == PHASE_LINGER;
+    unsigned status = sent ? request->reply.status : 0;
+    int64_t elapsed = clock_monotonic_ns() - request->started_ns;
+    counters_add(listener->counters, request->match.index, status, elapsed);
+    log_request(request, status, elapsed);
+    request_free(request);
+    atomic_fetch_sub(&listener->open, 1);
+}

@@ -1,0 +1,209 @@
+/*
+ * The listener: libmicrohttpd's daemon on a socket of our own (so that port 0 and IPv6
+ * are ours to handle), with epoll and a pool of threads.
+ */
+#include "listener.h"
+
+#include "auth.h"
+#include "background.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "counters.h"
+#include "exchange.h"
+#include "folders.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define BACKLOG 1024
+#define CONNECTION_MEMORY_BYTES ((size_t)64 * 1024) /* headers, and pieces of bodies */
+#define CONNECTION_IDLE_SECONDS 30u
+#define CONNECTION_MAX 4096
+#define DESCRIPTORS_KEPT 512 /* for the store, workers and uploads */
+
+/* Cannot be silenced by a flag alone: with MHD_USE_ERROR_LOG texts would go to stderr. */
+static void log_library(void *context, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+static void log_library(void *context, const char *format, va_list args)
+{
+    (void)context;
+    char text[256];
+    char quoted[300];
+    vsnprintf(text, sizeof(text), format, args);
+    log_event(LOG_DEBUG, "microhttpd", "text=%s",
+              log_quote(text, quoted, sizeof(quoted)));
+}
+
+/* URIs are decoded by query.c, which refuses what is broken. */
+static size_t keep_escapes(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context;
+    (void)connection;
+    return strlen(text);
+}
+
+static int bind_socket(const struct addrinfo *info, struct error *err)
+{
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot make a socket");
+    int one = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int rc = error_set_errno(err, errno, "cannot listen there");
+    io_close(&fd);
+    return rc;
+}
+
+static int open_socket(const struct address *address, int *ret_fd, int *ret_port,
+                       struct error *err)
+{
+    char port[8];
+    snprintf(port, sizeof(port), "%d", address->port);
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *info;
+    int failure = getaddrinfo(address->host, port, &hints, &info);
+    if (failure != 0)
+        return error_set(err, ERR_INVALID, "the address \"%.100s\" is not known: %s",
+                         address->host, gai_strerror(failure));
+    int fd = bind_socket(info, err);
+    freeaddrinfo(info);
+    if (fd < 0)
+        return fd;
+    struct sockaddr_storage bound;
+    socklen_t size = sizeof(bound);
+    getsockname(fd, (struct sockaddr *)&bound, &size);
+    in_port_t network_port = bound.ss_family == AF_INET6
+                                 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                 : ((struct sockaddr_in *)&bound)->sin_port;
+    *ret_port = ntohs(network_port);
+    *ret_fd = fd;
+    return 0;
+}
+
+/* As many connections as the process may have descriptors for, less what others need. */
+static unsigned connection_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur > CONNECTION_MAX + DESCRIPTORS_KEPT)
+        return CONNECTION_MAX;
+    return limit.rlim_cur > 2 * DESCRIPTORS_KEPT
+               ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
+               : (unsigned)limit.rlim_cur / 2;
+}
+
+static int start_daemon(struct http_listener *listener, int fd, struct error *err)
+{
+    int threads = listener->server->config.threads;
+    listener->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, exchange_access, listener, MHD_OPTION_EXTERNAL_LOGGER, log_library,
+        NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)(threads > 1 ? threads : 0), MHD_OPTION_CONNECTION_LIMIT,
+        connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,
+        MHD_OPTION_URI_LOG_CALLBACK, exchange_open, listener,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+        exchange_completed, listener, MHD_OPTION_END);
+    return listener->daemon
+               ? 0
+               : error_set(err, ERR_INTERNAL, "the HTTP library does not start");
+}
+
+static void release(struct http_listener *listener)
+{
+    background_stop(listener->background);
+    auth_free(listener->auth);
+    counters_free(listener->counters);
+    stream_list_release(&listener->streams);
+    free(listener);
+}
+
+static int set_up(struct http_listener *listener, struct error *err)
+{
+    const struct server_config *config = &listener->server->config;
+    int rc = address_parse(config->listen, &listener->address, err);
+    if (rc != 0)
+        return rc;
+    if (listener->address.port < 0)
+        return error_set(err, ERR_INVALID, "expected host:port, found \"%.100s\"",
+                         config->listen);
+    listener->is_loopback = address_is_loopback(listener->address.host);
+    listener->auth_required = config->require_token || !listener->is_loopback;
+    listener->auth = auth_new(listener->server->store, listener->auth_required);
+    listener->counters = counters_new(route_table);
+    if (!listener->auth || !listener->counters)
+        return error_set(err, ERR_NOMEM, "no memory for the HTTP server");
+    rc = folders_prepare(listener->server, err);
+    return rc != 0 ? rc : background_start(&listener->background, err);
+}
+
+int http_listen(struct server *server, struct http_listener **ret_listener, int *ret_port,
+                struct error *err)
+{
+    struct http_listener *listener = mem_alloc(sizeof(*listener));
+    if (!listener)
+        return error_set(err, ERR_NOMEM, "no memory for the HTTP server");
+    listener->server = server;
+    stream_list_init(&listener->streams);
+    int fd = -1;
+    int port = 0;
+    int rc = set_up(listener, err);
+    if (rc == 0)
+        rc = open_socket(&listener->address, &fd, &port, err);
+    server->listener = listener;
+    if (rc == 0)
+        rc = start_daemon(listener, fd, err);
+    if (rc != 0) {
+        io_close(&fd);
+        server->listener = NULL;
+        release(listener);
+        return rc;
+    }
+    *ret_listener = listener;
+    *ret_port = port;
+    return 0;
+}
+
+static void sleep_briefly(void)
+{
+    const struct timespec moment = {.tv_nsec = 5000000};
+    nanosleep(&moment, NULL);
+}
+
+void http_drain(struct http_listener *listener)
+{
+    atomic_store(&listener->server->draining, true);
+    int fd = MHD_quiesce_daemon(listener->daemon);
+    io_close(&fd);
+    stream_list_end(&listener->streams);
+    while (atomic_load(&listener->handling) > 0)
+        sleep_briefly();
+}
+
+void http_close(struct http_listener *listener, int64_t deadline_ns)
+{
+    while (atomic_load(&listener->open) > 0 && clock_monotonic_ns() < deadline_ns)
+        sleep_briefly();
+    int waiting = atomic_load(&listener->suspended);
+    if (waiting > 0) {
+        /* Their connections must not be touched any more; the process is about to end. */
+        log_event(LOG_WARN, "http_close_incomplete", "waiting=%d", waiting);
+        return;
+    }
+    MHD_stop_daemon(listener->daemon);
+    release(listener);
+}

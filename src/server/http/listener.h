@@ -1,0 +1,33 @@
+/* The listener inside this folder: what one HTTP server has besides its handlers. */
+#ifndef BACKPROP_HTTP_LISTENER_H
+#define BACKPROP_HTTP_LISTENER_H
+
+#include "address.h"
+#include "server.h"
+#include "stream.h"
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct auth;
+struct background;
+struct counters;
+
+struct http_listener {
+    struct server *server;
+    struct MHD_Daemon *daemon;
+    struct address address;
+    bool is_loopback;
+    bool auth_required;
+    struct auth *auth;         /* owned */
+    struct counters *counters; /* owned */
+    struct background
+        *background; /* owned: slow work that is neither HTTP's nor sched's */
+    struct stream_list streams;
+    atomic_int handling;  /* handlers that run */
+    atomic_int suspended; /* requests that wait for a reply from another thread */
+    atomic_int open;      /* requests that exist */
+};
+
+#endif

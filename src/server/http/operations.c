@@ -1,0 +1,92 @@
+/* GET /livez, /readyz and /v1/info: for orchestrators and people. */
+#include "base/clock.h"
+#include "listener.h"
+#include "reply.h"
+#include "request_internal.h"
+#include "route.h"
+#include "spec/job_spec.h"
+#include "store/page.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CPU_MODEL_SIZE 128
+
+void operations_handle_livez(struct request *request)
+{
+    static const char text[] = "{\"status\":\"ok\"}\n";
+    reply_fixed(request, 200, "application/json", text, sizeof(text) - 1);
+}
+
+/* Ready: the store can be read. While it drains, every request is answered with 503. */
+void operations_handle_readyz(struct request *request)
+{
+    static const char text[] = "{\"status\":\"ready\"}\n";
+    struct store *store = request_server(request)->store;
+    struct error err = {0};
+    struct db *db = store_read_begin(store, &err);
+    if (!db) {
+        reply_problem(request, 503, "not_ready", "the store cannot be read");
+        return;
+    }
+    store_read_end(store, db);
+    reply_fixed(request, 200, "application/json", text, sizeof(text) - 1);
+}
+
+/* The processor's name as Linux knows it, or "unknown". */
+static void read_cpu_model(char ret_model[CPU_MODEL_SIZE])
+{
+    snprintf(ret_model, CPU_MODEL_SIZE, "unknown");
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char line[512];
+    while (file && fgets(line, sizeof(line), file)) {
+        const char *value = strchr(line, ':');
+        if (!value || strncmp(line, "model name", 10) != 0)
+            continue;
+        value += 1 + strspn(value + 1, " ");
+        snprintf(ret_model, CPU_MODEL_SIZE, "%.*s", (int)strcspn(value, "\n"), value);
+        break;
+    }
+    if (file)
+        fclose(file);
+}
+
+static json_t *describe_limits(const struct server_config *config)
+{
+    return json_pack("{s:I, s:I, s:i, s:I, s:i, s:i, s:i, s:i}", "max_upload_bytes",
+                     (json_int_t)config->max_upload_bytes, "max_expanded_bytes",
+                     (json_int_t)config->max_expanded_bytes, "max_spec_bytes",
+                     SPEC_MAX_BYTES, "max_parameters", (json_int_t)SPEC_MAX_PARAMETERS,
+                     "max_units", SPEC_MAX_UNITS, "max_batch_size", SPEC_MAX_BATCH,
+                     "max_epochs", SPEC_MAX_EPOCHS, "max_page", PAGE_MAX);
+}
+
+void operations_handle_info(struct request *request)
+{
+    struct server *server = request_server(request);
+    const struct server_config *config = &server->config;
+    struct sched_stats stats = {0};
+    sched_stats(server->sched, &stats);
+    uint64_t bytes = 0;
+    int schema = 0;
+    if (store_info(server->store, &bytes, &schema) != 0)
+        bytes = 0;
+    char started[CLOCK_RFC3339_SIZE];
+    clock_format(server->started_us, started);
+    char model[CPU_MODEL_SIZE];
+    read_cpu_model(model);
+    double uptime = (double)(clock_wall_us() - server->started_us) / 1e6;
+    json_t *info = json_pack(
+        "{s:s, s:s, s:s, s:f, s:s, s:{s:s, s:i}, s:{s:i, s:i}, s:{s:i, s:i, s:i}, s:I, "
+        "s:{s:I, s:i}, s:b, s:o}",
+        "object", "info", "version", BACKPROP_VERSION, "started_at", started,
+        "uptime_seconds", uptime, "sandbox", config->sandbox, "cpu", "model", model,
+        "cores", (int)sysconf(_SC_NPROCESSORS_ONLN), "slots", "total", stats.slots,
+        "used", stats.slots_used, "workers", "training", stats.training, "ingesting",
+        stats.ingesting, "serving", stats.serving, "memory_mb",
+        (json_int_t)config->memory_mb, "store", "bytes", (json_int_t)bytes,
+        "schema_version", schema, "token_required", (int)request->listener->auth_required,
+        "limits", describe_limits(config));
+    reply_json(request, 200, info);
+}

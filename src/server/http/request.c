@@ -1,0 +1,137 @@
+/* See request.h and request_internal.h. */
+#include "request.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "listener.h"
+#include "request_internal.h"
+#include "upload.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct request *request_new(struct http_listener *listener, const char *uri)
+{
+    size_t length = strlen(uri);
+    struct request *request = mem_alloc(sizeof(*request) + length + 1);
+    if (!request)
+        return NULL;
+    request->server = listener->server;
+    request->listener = listener;
+    request->started_ns = clock_monotonic_ns();
+    request->match.index = -1;
+    id_make("req", request->id);
+    pthread_mutex_init(&request->lock, NULL);
+    buffer_init(&request->body, 0);
+    memcpy(request->uri, uri, length + 1);
+    char *mark = strchr(request->uri, '?');
+    if (mark) {
+        *mark = '\0';
+        request->query_text = mark + 1;
+    }
+    return request;
+}
+
+void request_free(struct request *request)
+{
+    if (!request)
+        return;
+    if (request->release_state)
+        request->release_state(request->state);
+    upload_free(request->upload);
+    buffer_release(&request->body);
+    reply_release(&request->reply);
+    pthread_mutex_destroy(&request->lock);
+    free(request);
+}
+
+struct server *request_server(struct request *request)
+{
+    return request->server;
+}
+
+const char *request_id(struct request *request)
+{
+    return request->id;
+}
+
+const char *request_param(struct request *request, int n)
+{
+    return request->match.params[n];
+}
+
+const char *request_query(struct request *request, const char *name)
+{
+    return query_find(&request->query, name);
+}
+
+void request_each_query(struct request *request,
+                        void (*each)(void *context, const char *name, const char *value),
+                        void *context)
+{
+    for (int i = 0; i < request->query.count; i++)
+        each(context, request->query.arguments[i].name,
+             request->query.arguments[i].value);
+}
+
+const char *request_header(struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *request_body(struct request *request, size_t *ret_length)
+{
+    *ret_length = request->body.length;
+    return request->body.data;
+}
+
+char *request_take_body(struct request *request, size_t *ret_length)
+{
+    return buffer_take(&request->body, ret_length);
+}
+
+void request_set_state(struct request *request, void *state, void (*release)(void *state))
+{
+    request->state = state;
+    request->release_state = release;
+}
+
+void *request_state(struct request *request)
+{
+    return request->state;
+}
+
+/* The weight of media type `type` in an Accept header (RFC 9110, section 12.5.1), looking
+ * at exact names only; -1 when it is not named. */
+static double accept_weight(const char *accept, const char *type)
+{
+    size_t length = strlen(type);
+    while (*accept != '\0') {
+        accept += strspn(accept, " \t,");
+        size_t range = strcspn(accept, ",");
+        if (strncasecmp(accept, type, length) == 0 && strchr(" \t;,", accept[length])) {
+            const char *weight = accept + length;
+            while (weight < accept + range) {
+                weight += strspn(weight, " \t;");
+                if ((weight[0] == 'q' || weight[0] == 'Q') && weight[1] == '=')
+                    return strtod(weight + 2, NULL);
+                weight += strcspn(weight, ";,");
+                if (*weight != ';')
+                    break;
+            }
+            return 1.0;
+        }
+        accept += range;
+    }
+    return -1.0;
+}
+
+bool request_accepts(struct request *request, const char *type)
+{
+    const char *accept = request_header(request, "Accept");
+    if (!accept)
+        return false;
+    double weight = accept_weight(accept, type);
+    return weight > 0.0 && weight >= accept_weight(accept, "application/json");
+}

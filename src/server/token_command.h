@@ -1,0 +1,12 @@
+/* `backpropd token create | list | revoke`: opens the store itself, which is possible
+ * only while no daemon runs on it. */
+#ifndef BACKPROPD_TOKEN_COMMAND_H
+#define BACKPROPD_TOKEN_COMMAND_H
+
+#include "config.h"
+
+/* Prints what was asked for on standard output. ERR_INVALID for a wrong command line. */
+int token_command_run(const struct config *config, struct error *err)
+    __attribute__((warn_unused_result));
+
+#endif
