@@ -50,7 +50,7 @@ void checkpoint_f64(struct checkpoint_cursor *cursor, double *value)
 
 void checkpoint_bool(struct checkpoint_cursor *cursor, bool *value)
 {
-    int64_t number = *value ? 1 : 0;
+    int64_t number = cursor->direction == CHECKPOINT_WRITE && *value;
     checkpoint_i64(cursor, &number);
     if (number != 0 && number != 1)
         cursor->failed = true;

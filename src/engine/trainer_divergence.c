@@ -47,53 +47,67 @@ static bool parameters_are_finite(const struct trainer *trainer, const struct no
     return true;
 }
 
-/* Looks for an input that is not finite among the rows of the batch, which `run` gets. */
-static bool find_input(const struct trainer *trainer, const struct split_rows *rows,
-                       size_t count, struct run *run, struct culprit *culprit)
+/* The first of `count` rows at x: [count, width] that is not finite, or `count`. */
+static size_t find_input(const real *x, size_t width, size_t count)
 {
-    size_t width = graph_input_width(stepper_graph(trainer->stepper));
-    const real *x = run_input(run);
-    for (size_t r = 0; r < count; r++) {
-        if (all_finite(x + r * width, width))
-            continue;
-        uint64_t source;
-        pipeline_source_rows(rows->pipeline, rows->split, rows->order + rows->first + r,
-                             0, 1, &source);
-        *culprit = (struct culprit){.what = "input", .row = (int64_t)source};
-        return true;
-    }
-    return false;
+    size_t row = 0;
+    while (row < count && all_finite(x + row * width, width))
+        row++;
+    return row;
 }
 
-/* Runs up to one slice of the batch forward; the first node with bad numbers. */
-static int find_in_batch(const struct trainer *trainer, const struct split_rows *rows,
-                         size_t count, struct culprit *culprit)
+/* The first node whose output, as the run saw it, is not finite; NULL if all are. */
+static const char *find_output(const struct run *run, const struct graph *graph)
+{
+    for (int n = 0; n < graph_node_count(graph); n++) {
+        struct activation_sums sums = run_activation(run, n);
+        if (!isfinite(sums.sum) || !isfinite(sums.square_sum))
+            return graph_node(graph, n)->layer->name;
+    }
+    return NULL;
+}
+
+/* Looks for bad numbers in one chunk of the batch; true if *culprit was found. */
+static bool search_rows(const struct trainer *trainer, struct split_rows *rows,
+                        size_t count, struct run *run, void *target,
+                        struct culprit *culprit)
+{
+    const struct graph *graph = stepper_graph(trainer->stepper);
+    struct batch_source source = split_source(rows);
+    source.fill(source.context, 0, count, run_input(run), target);
+    size_t row = find_input(run_input(run), graph_input_width(graph), count);
+    if (row < count) {
+        uint64_t number;
+        pipeline_source_rows(rows->pipeline, rows->split, rows->order + rows->first + row,
+                             0, 1, &number);
+        *culprit = (struct culprit){.what = "input", .row = (int64_t)number};
+        return true;
+    }
+    run_forward(run, stepper_parameters(trainer->stepper), count, 0,
+                (uint64_t)trainer->state.step, true, true);
+    const char *layer = find_output(run, graph);
+    if (layer)
+        *culprit = (struct culprit){.what = "output", .layer = layer, .row = -1};
+    return layer != NULL;
+}
+
+/* Looks through the batch, as many rows at a time as a slice takes. */
+static int search_batch(const struct trainer *trainer,
+                        const struct divergence *divergence, struct culprit *culprit)
 {
     const struct graph *graph = stepper_graph(trainer->stepper);
     size_t most = graph_max_rows(graph);
-    count = count < most ? count : most;
     struct run *run = NULL;
-    struct split_rows batch = *rows;
-    struct batch_source source = split_source(&batch);
     void *target = mem_alloc_array(
-        count, loss_target_bytes(trainer->spec->loss.type, graph_output_width(graph)));
+        most, loss_target_bytes(trainer->spec->loss.type, graph_output_width(graph)));
     int status = target ? run_new(graph, &run, NULL) : ERR_NOMEM;
-    if (status != 0)
-        goto out;
-    source.fill(source.context, 0, count, run_input(run), target);
-    if (find_input(trainer, rows, count, run, culprit))
-        goto out;
-    run_forward(run, stepper_parameters(trainer->stepper), count, 0,
-                (uint64_t)trainer->state.step, true, true);
-    for (int n = 0; n < graph_node_count(graph); n++) {
-        struct activation_sums sums = run_activation(run, n);
-        if (!isfinite(sums.sum) || !isfinite(sums.square_sum)) {
-            *culprit = (struct culprit){
-                .what = "output", .layer = graph_node(graph, n)->layer->name, .row = -1};
+    for (size_t done = 0; status == 0 && done < divergence->rows; done += most) {
+        size_t left = divergence->rows - done;
+        struct split_rows rows = {trainer->pipeline, IN_TRAIN, trainer->order,
+                                  divergence->first + done};
+        if (search_rows(trainer, &rows, left < most ? left : most, run, target, culprit))
             break;
-        }
     }
-out:
     run_free(run);
     free(target);
     return status;
@@ -115,9 +129,7 @@ static int find_culprit(const struct trainer *trainer,
     if (divergence->rows == 0)
         return 0;
     struct culprit in_batch = {.what = "loss", .row = -1};
-    struct split_rows rows = {trainer->pipeline, IN_TRAIN, trainer->order,
-                              divergence->first};
-    int status = find_in_batch(trainer, &rows, divergence->rows, &in_batch);
+    int status = search_batch(trainer, divergence, &in_batch);
     /* Bad numbers in the data explain everything after them. */
     if (status == 0 && (in_batch.row >= 0 || !culprit->layer))
         *culprit = in_batch;

@@ -34,6 +34,8 @@ static int score_split(struct trainer *trainer, enum split split, bool final,
         int status = report_progress(trainer, false);
         if (status != 0)
             return status;
+        if (count == total - first)
+            break; /* all is scored: a command can wait for the end */
         enum train_command command = trainer_poll(trainer);
         if (command == TRAIN_CANCEL || (command != TRAIN_GO_ON && !final)) {
             *ret_command = command;

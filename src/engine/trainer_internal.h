@@ -58,7 +58,8 @@ struct report_clock {
     double observing_ns;   /* extra time spent on the layers' series */
 };
 
-/* The layers' series: names made once, values of the last observed step. */
+/* One metric point with room for the layers' series, whose names are made when they are
+ * first needed. */
 struct layer_series {
     int capacity;       /* of names and values */
     const char **names; /* owned, as the next two */

@@ -13,8 +13,11 @@
 #define PROGRESS_NS (CLOCK_NS_PER_SECOND / 10)
 #define EPOCH_EVENT_NS CLOCK_NS_PER_SECOND
 #define SPEED_WINDOW_NS CLOCK_NS_PER_SECOND
-#define OBSERVING_SHARE 0.03   /* of the time, for the layers' series */
-#define STEP_TIME_WEIGHT 0.125 /* of the newest step in the usual length of a step */
+#define OBSERVING_SHARE 0.03 /* of the time, for the layers' series */
+/* Of a step's length in the usual length of a step: shorter ones count more, because a
+ * step that was interrupted says nothing of what a step costs. */
+#define SHORTER_STEP_WEIGHT 0.25
+#define LONGER_STEP_WEIGHT 0.02
 #define MESSAGE_BYTES 1024
 
 /* ---- the layers' series ---- */
@@ -42,12 +45,6 @@ int layer_series_init(struct layer_series *series, const struct stepper *stepper
     series->texts = mem_alloc_array(texts, sizeof *series->texts);
     if (!series->names || !series->values || !series->texts)
         return ERR_NOMEM;
-    for (size_t i = 0; i < texts; i++) {
-        struct layer_report report;
-        stepper_layer_report(stepper, (int)(i / LAYER_FIGURES), &report);
-        snprintf(series->texts[i], sizeof series->texts[i], "%s/%s",
-                 layer_figure_names[i % LAYER_FIGURES], report.layer->name);
-    }
     return 0;
 }
 
@@ -75,7 +72,11 @@ static int append_layers(struct layer_series *series, const struct stepper *step
         };
         int from = report.has_parameters ? 0 : LAYER_ACTIVATION_MEAN;
         for (int f = from; f < LAYER_FIGURES; f++, count++) {
-            series->names[count] = series->texts[l * LAYER_FIGURES + f];
+            char *text = series->texts[l * LAYER_FIGURES + f];
+            if (text[0] == '\0')
+                snprintf(text, METRIC_NAME_SIZE, "%s/%s", layer_figure_names[f],
+                         report.layer->name);
+            series->names[count] = text;
             series->values[count] = values[f];
         }
     }
@@ -115,11 +116,24 @@ bool report_wants_point(const struct trainer *trainer, int64_t step)
            step % trainer->spec->log_every_steps == 0;
 }
 
+/* The first step of a job is observed in any case; after it, what observing costs must be
+ * known, which takes a step that was not observed. */
 bool report_wants_layers(const struct trainer *trainer)
 {
-    return trainer->hooks->metrics &&
-           trainer->clock.observing_ns <=
-               OBSERVING_SHARE * (double)trainer->state.elapsed_ns;
+    const struct report_clock *clock = &trainer->clock;
+    if (!trainer->hooks->metrics)
+        return false;
+    if (clock->step_ns <= 0)
+        return trainer->state.step == 0;
+    return clock->observing_ns <= OBSERVING_SHARE * (double)trainer->state.elapsed_ns;
+}
+
+static double usual_length(double before, double length)
+{
+    if (before <= 0)
+        return length;
+    double weight = length < before ? SHORTER_STEP_WEIGHT : LONGER_STEP_WEIGHT;
+    return before + weight * (length - before);
 }
 
 void report_step_done(struct trainer *trainer, size_t rows, bool observed)
@@ -128,13 +142,10 @@ void report_step_done(struct trainer *trainer, size_t rows, bool observed)
     int64_t before = clock->now_ns;
     int64_t now = report_tick(trainer);
     double length = (double)(now - before);
-    if (!observed)
-        clock->step_ns =
-            clock->step_ns > 0
-                ? clock->step_ns + STEP_TIME_WEIGHT * (length - clock->step_ns)
-                : length;
-    else if (clock->step_ns > 0)
+    if (observed && clock->step_ns > 0)
         clock->observing_ns += fmax(0, length - clock->step_ns);
+    else if (!observed)
+        clock->step_ns = usual_length(clock->step_ns, length);
 
     struct speedometer *speed = &clock->speed;
     speed->rows += (int64_t)rows;
