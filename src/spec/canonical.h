@@ -10,8 +10,7 @@
 
 #include <jansson.h>
 
-/* Puts `value` (taken; NULL means that it could not be made) into `object` under `key`.
- */
+/* Puts `value` (taken; NULL: it could not be made) into `object` under `key`. */
 void canonical_set(json_t *object, const char *key, json_t *value,
                    struct violations *violations);
 

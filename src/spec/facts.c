@@ -353,7 +353,8 @@ static json_t *rows_json(const struct dataset_facts *facts)
 json_t *facts_to_json(const struct dataset_facts *facts)
 {
     json_t *json = json_object();
-    int failed = json_object_set_new(json, "kind", json_string(kind_names[facts->kind]));
+    int failed =
+        json_object_set_new(json, "kind", json_string(dataset_kind_name(facts->kind)));
     failed |= json_object_set_new(json, "rows", rows_json(facts));
     if (facts->kind == DATASET_ARRAYS) {
         failed |= json_object_set_new(json, "element",

@@ -6,8 +6,9 @@
  * spec is validated against them, and a training worker gets them with its task.
  *
  *   {"kind": "table", "rows": {"train": 891, "test": 0},
- *    "columns": [{"name": "Age", "type": "number", "missing": 177, "min": 0.42, "max":
- * 80, "mean": 29.7, "std": 14.5, "integer": false, "row_id": false},
+ *    "columns": [{"name": "Age", "type": "number", "missing": 177, "min": 0.42,
+ *                 "max": 80, "mean": 29.7, "std": 14.5, "integer": false,
+ *                 "row_id": false},
  *                {"name": "Sex", "type": "category", "missing": 0, "categories": 2,
  *                 "values": ["female", "male"]},
  *                {"name": "Name", "type": "text", "missing": 0}]}

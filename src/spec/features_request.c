@@ -20,7 +20,7 @@ static const char *const input_type_names[] = {"number", "category", NULL};
 
 #define CHOICE_KEY(name_, choices_)                                                      \
     {                                                                                    \
-        .name = name_, .type = KEY_CHOICE, .choices = choices_, .word = "auto",          \
+        .name = (name_), .type = KEY_CHOICE, .choices = (choices_), .word = "auto",      \
         .fallback = "\"auto\""                                                           \
     }
 

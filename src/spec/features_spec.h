@@ -2,11 +2,11 @@
  * Choosing columns: "features" against the facts of the dataset.
  *
  *   table   "inputs": "auto" takes every number and category column but the target, row
- *           numbers, constant columns, and categories with more than SPEC_MAX_ONE_HOT
- * values or with more than half as many values as there are rows. Numbers are zscore
- *           normalized and a missing one becomes the mean; a missing category is all
- * zeros. arrays  the samples are the input, the labels are the target; bytes are divided
- * by 255.
+ *           numbers, constant columns, and categories with more values than
+ *           SPEC_MAX_ONE_HOT or than half the rows. Numbers are zscore normalized, and a
+ *           missing one becomes the mean; a missing category is all zeros.
+ *   arrays  the samples are the input, the labels are the target; bytes are divided by
+ *           255.
  *
  * A target is a category where its column is one, or where its column holds integers of
  * few values (20 in a table, FACTS_MAX_CATEGORIES for the labels of arrays); otherwise it

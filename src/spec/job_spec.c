@@ -334,13 +334,13 @@ static void check_memory(struct job_reader *reader)
 {
     struct job_spec *spec = reader->spec;
     spec->memory_bytes = cost_memory_bytes(spec, reader->facts);
+    int64_t needed_mb = spec->memory_bytes / BYTES_PER_MB + 1;
     if (spec->memory_bytes > spec->memory_mb * BYTES_PER_MB)
         violations_add(
             reader->violations, "/resources/memory_mb",
             "expected at least %lld, the megabytes that this job is predicted to "
             "need, found %lld",
-            (long long)(spec->memory_bytes / BYTES_PER_MB + 1),
-            (long long)spec->memory_mb);
+            (long long)needed_mb, (long long)spec->memory_mb);
 }
 
 /* ---- the whole ---- */

@@ -72,7 +72,7 @@ struct features_spec {
     enum target_type target;
     enum normalization target_normalization; /* TARGET_NUMBER: NONE or ZSCORE */
     int64_t target_width;                    /* classes, or numbers to predict */
-    struct shape input_shape;                /* of one sample as the network gets it */
+    struct shape input_shape;                /* of one sample; see also model->input */
 };
 
 /* How the network's output meets the target. */
@@ -91,9 +91,9 @@ struct loss_spec {
 
 enum split_type { SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_FIXED };
 
-/* SPLIT_FIXED: the dataset's own test part is the test split, and validation is taken
- * from the train part in the order of the rows' random permutation, as in SPLIT_RANDOM.
- */
+/* All three are cut from the dataset's train part in the order of a random permutation of
+ * its rows; a test part is then not used. SPLIT_FIXED: the dataset's own test part is the
+ * test split, and only validation is cut from the train part. See split_spec.h. */
 struct split_spec {
     enum split_type type;
     double train, validation, test;
@@ -122,14 +122,13 @@ struct job_spec {
     struct split_spec split;
     struct early_stopping_spec early_stopping;
     int64_t checkpoint_every_seconds, checkpoint_keep_best, checkpoint_keep_latest;
-    int64_t log_every_steps; /* step metrics every so many steps; resolved from "auto" */
+    int64_t log_every_steps; /* step metrics every so many steps; "auto": 100 an epoch */
     int64_t threads, memory_mb, max_seconds; /* max_seconds 0: no limit */
     int64_t max_attempts;
     int64_t priority; /* -100 … 100, higher first */
 
-    uint64_t train_rows, validation_rows,
-        test_rows; /* what the split will give, before
-                      rows without a target are dropped */
+    /* What the split will give, before rows without a target are dropped. */
+    uint64_t train_rows, validation_rows, test_rows;
     int64_t steps_per_epoch;
     int64_t memory_bytes; /* predicted peak of the worker */
     json_t *canonical;    /* owned: the resolved spec, "metadata" included */
@@ -137,21 +136,26 @@ struct job_spec {
 
 /*
  * Parses and checks. `facts` is NULL when the dataset is unknown: then only what does not
- * depend on it is checked. New object; on ERR_INVALID the violations say everything.
+ * depend on it is checked; features, shapes, costs and row counts stay zero, and "auto"
+ * stays "auto" in the canonical JSON. New object. Returns ERR_INVALID when the violations
+ * say what is wrong (a part that only makes sense once another is right is left out), or
+ * ERR_NOMEM.
  */
 int job_spec_parse(const json_t *json, const struct dataset_facts *facts,
                    struct job_spec **ret_spec, struct violations *violations)
     __attribute__((warn_unused_result));
 void job_spec_free(struct job_spec *spec);
 
-/* The same from the text of a request: checks size, UTF-8, JSON syntax (with line and
- * column), duplicate keys and depth first. New reference. */
+/* From the text of a request to JSON: checks size, depth, UTF-8, syntax (with line and
+ * column) and duplicate keys. New reference. ERR_INVALID with one violation at "", or
+ * ERR_NOMEM. */
 int job_spec_load_json(const char *text, size_t length, json_t **ret_json,
                        struct violations *violations) __attribute__((warn_unused_result));
 
 /* What POST /v1/jobs:validate adds: {"layers": [{"name", "type", "output_shape",
  * "parameters", "flops"}], "parameters", "memory_bytes", "steps", "estimated_seconds"}.
- * `gflops` is the machine's assumed speed. New reference. */
+ * For a spec that was parsed with facts. `gflops` is the assumed speed of one thread. New
+ * reference, NULL without memory. */
 json_t *job_spec_describe(const struct job_spec *spec, double gflops);
 
 /* Names for JSON, NULL-terminated tables indexed by the enums above. */

@@ -108,7 +108,7 @@ static const struct key dropout_keys[] = {{.name = "rate",
                                            .below_maximum = true},
                                           {0}};
 
-/* Two activations have an attribute; its default is Keras' and PyTorch's. */
+/* Two activations have an attribute; its default is PyTorch's. */
 static const struct key leaky_relu_keys[] = {{.name = "alpha",
                                               .type = KEY_NUMBER,
                                               .minimum = 0,

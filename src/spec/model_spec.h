@@ -4,16 +4,18 @@
  *
  * The engine compiles this array; the daemon only reads it. A layer of the JSON with an
  * "activation" gives two entries: the layer, and an activation that reads from it (none
- * for "linear"). {"type": "relu"} is short for {"type": "activation", "function":
- * "relu"}.
+ * for "linear"). {"type": "relu"} is short for
+ * {"type": "activation", "function": "relu"}.
  *
- * Two things are not as the user wrote them:
- *   - The losses work on logits. So a softmax at the very end of a network that is
- * trained with cross_entropy, or a sigmoid with binary_cross_entropy, is left out of the
- * array (the loss and the predictions apply it). The canonical JSON keeps it.
- *   - A dense layer acts on the last dimension of its input. But where the very first
- * layer is dense and the samples have more than one dimension (images), it gets them
- * flat: `input` then has rank 1. The names of the layers are not touched by this.
+ * Two things are not as the user wrote them.
+ *
+ * The losses work on logits. So a softmax at the very end of a network that is trained
+ * with cross_entropy, or a sigmoid with binary_cross_entropy, is left out of the array:
+ * the loss and the predictions apply it. The canonical JSON keeps it.
+ *
+ * A dense layer acts on the last dimension of its input. But where the very first layer
+ * is dense and the samples have more than one dimension (images), it gets them flat:
+ * `input` then has rank 1. The names of the layers are not touched by this.
  */
 #ifndef BACKPROP_MODEL_SPEC_H
 #define BACKPROP_MODEL_SPEC_H
@@ -39,8 +41,7 @@ enum initializer {
     INIT_NORMAL,  /* N(0, scale²) */
 };
 
-/* One tensor that belongs to a layer. Shapes are PyTorch's: [out, in], [out, in, kh, kw].
- */
+/* One tensor of a layer. Shapes are PyTorch's: [out, in], [out, in, kh, kw]. */
 struct param_spec {
     const char *name; /* "weight", "bias", "running_mean"; static storage */
     struct shape shape;

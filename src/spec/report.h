@@ -52,9 +52,8 @@ void nearest_offer(struct nearest *nearest, const char *candidate);
 const char *nearest_hint(const struct nearest *nearest, char ret_hint[HINT_SIZE]);
 
 /*
- * Adds a violation for each key of `object` that is in neither of two NULL-terminated
- * lists
- * (`known` and `others`, either may be NULL). Returns 0 or ERR_INVALID.
+ * Adds a violation for each key of `object` that is neither in `known` nor in `others`,
+ * two NULL-terminated lists (either may be NULL). Returns 0 or ERR_INVALID.
  */
 int report_unknown_keys(const json_t *object, const char *pointer,
                         const char *const *known, const char *const *others,

@@ -74,7 +74,7 @@ int early_stopping_read(const json_t *json, struct job_spec *spec, json_t **ret_
 
 #define CLIP_KEY(name_)                                                                  \
     {                                                                                    \
-        .name = name_, .type = KEY_NUMBER, .minimum = 0, .above_minimum = true,          \
+        .name = (name_), .type = KEY_NUMBER, .minimum = 0, .above_minimum = true,        \
         .maximum = 1e9, .fallback = "null"                                               \
     }
 

@@ -24,13 +24,15 @@ bool shape_equal(const struct shape *a, const struct shape *b)
 
 bool shape_fits(const struct shape *shape)
 {
+    if (shape->rank < 1 || shape->rank > SHAPE_MAX_RANK)
+        return false;
     int64_t elements = 1;
     for (int i = 0; i < shape->rank; i++) {
         if (shape->dims[i] < 1 || shape->dims[i] > SHAPE_MAX_ELEMENTS / elements)
             return false;
         elements *= shape->dims[i];
     }
-    return shape->rank >= 1 && shape->rank <= SHAPE_MAX_RANK;
+    return true;
 }
 
 const char *shape_format(const struct shape *shape, char text[SHAPE_TEXT_SIZE])

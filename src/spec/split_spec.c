@@ -18,7 +18,7 @@ const char *const split_names[] = {"random", "stratified", "fixed", NULL};
 
 #define FRACTION(name_)                                                                  \
     {                                                                                    \
-        .name = name_, .type = KEY_NUMBER, .minimum = 0, .maximum = 1,                   \
+        .name = (name_), .type = KEY_NUMBER, .minimum = 0, .maximum = 1,                 \
         .fallback = "null"                                                               \
     }
 

@@ -1,14 +1,15 @@
 /*
  * "split": which rows train, validate and test, and how many of each that gives.
  *
- *   random, stratified  all three are cut from the dataset's train part (stratified: with
- * the same share of every class in each) fixed               the dataset's own test part
- * is the test split; validation is cut from the train part
+ *   random      all three are cut from the dataset's train part
+ *   stratified  the same, with the same share of every class in each
+ *   fixed       the dataset's own test part is the test split; validation is cut from the
+ *               train part
  *
  * Fractions that are not given: all of them, 0.8 / 0.1 / 0.1 (fixed: 0.9 / 0.1 / 0);
  * otherwise validation and test are 0, and train is the rest. The default is "fixed"
- * where the dataset has a test part, else "random". Of n rows validation gets llround(n
- * f), test llround(n f) and train the rest.
+ * where the dataset has a test part, else "random". Of n rows, validation and test get
+ * llround(n * fraction) and train gets the rest.
  */
 #ifndef BACKPROP_SPLIT_SPEC_H
 #define BACKPROP_SPLIT_SPEC_H

@@ -132,18 +132,18 @@ const char *loss_activation(const struct loss_spec *loss)
 #define LEARNING_RATE(fallback_)                                                         \
     {                                                                                    \
         .name = "learning_rate", .type = KEY_NUMBER, .minimum = 0,                       \
-        .above_minimum = true, .maximum = RATE_MAXIMUM, .fallback = fallback_            \
+        .above_minimum = true, .maximum = RATE_MAXIMUM, .fallback = (fallback_)          \
     }
 #define WEIGHT_DECAY(fallback_)                                                          \
     {                                                                                    \
         .name = "weight_decay", .type = KEY_NUMBER, .minimum = 0,                        \
-        .maximum = RATE_MAXIMUM, .fallback = fallback_                                   \
+        .maximum = RATE_MAXIMUM, .fallback = (fallback_)                                 \
     }
 /* The share of a running mean that stays: from 0 to below 1. */
 #define SHARE(name_, fallback_)                                                          \
     {                                                                                    \
-        .name = name_, .type = KEY_NUMBER, .minimum = 0, .maximum = 1,                   \
-        .below_maximum = true, .fallback = fallback_                                     \
+        .name = (name_), .type = KEY_NUMBER, .minimum = 0, .maximum = 1,                 \
+        .below_maximum = true, .fallback = (fallback_)                                   \
     }
 #define EPSILON                                                                          \
     {                                                                                    \
@@ -211,7 +211,7 @@ int optimizer_read(const json_t *json, struct choice *ret_optimizer,
 #define GAMMA(fallback_)                                                                 \
     {                                                                                    \
         .name = "gamma", .type = KEY_NUMBER, .minimum = 0, .above_minimum = true,        \
-        .maximum = 1, .fallback = fallback_                                              \
+        .maximum = 1, .fallback = (fallback_)                                            \
     }
 
 static const struct key constant_keys[] = {WARMUP_STEPS, {0}};

@@ -11,8 +11,9 @@
  *              (nesterov: w -= r (g + momentum v))
  *   rmsprop  learning_rate 0.001, rho 0.9, momentum 0, centered false, epsilon 1e-8,
  *            weight_decay 0
- *              g += weight_decay w;  s = rho s + (1 - rho) g²;  centered subtracts the
- * square of the running mean of g;  v = momentum v + g / (sqrt(s) + epsilon);  w -= r v
+ *              g += weight_decay w;  s = rho s + (1 - rho) g²
+ *              v = momentum v + g / (sqrt(s) + epsilon);  w -= r v
+ *              (centered: s less the square of the running mean of g)
  *   adam     learning_rate 0.001, beta_1 0.9, beta_2 0.999, epsilon 1e-8, weight_decay 0
  *              Kingma and Ba 2015, algorithm 1, with weight_decay w added to g
  *   adamw    the same with weight_decay 0.01, decoupled: w -= r weight_decay w
@@ -24,12 +25,12 @@
  *   constant           r0
  *   step               r0 gamma^floor(e / step_epochs); gamma 0.1, step_epochs required
  *   exponential        r0 gamma^e; gamma required
- *   cosine             m + (r0 - m) (1 + cos(pi t)) / 2 with m = minimum_learning_rate
- * (0), t going from 0 at the end of the warm-up to 1 at the job's last step
- *   reduce_on_plateau  max(m, r0 factor^k): k goes up when `monitor` (val_loss, or loss
- * where no validation split exists) was not better than its best by more than min_delta
- * for more than `patience` epochs in a row; factor 0.1, patience 10, min_delta 1e-4, m =
- * minimum_learning_rate 0
+ *   cosine             m + (r0 - m) (1 + cos(pi t)) / 2; m is minimum_learning_rate (0),
+ *                      t goes from 0 at the end of the warm-up to 1 at the last step
+ *   reduce_on_plateau  max(m, r0 factor^k); k goes up when `monitor` was not better than
+ *                      its best by more than min_delta (1e-4) for more than `patience`
+ *                      (10) epochs in a row; factor 0.1, m is minimum_learning_rate (0),
+ *                      monitor val_loss, or loss where there is no validation split
  *
  * Losses: cross_entropy, binary_cross_entropy, mse, mae, huber {delta 1}; Keras' names
  * of them (categorical_crossentropy, mean_squared_error, …) are accepted, too.

@@ -196,12 +196,12 @@ static void test_strings_are_bounded(void **state)
     char text[2 * ATTR_STRING_SIZE] = "{'count': 1, 'label': '";
     size_t start = strlen(text);
     memset(text + start, 'y', ATTR_STRING_SIZE - 1);
-    strcpy(text + start + ATTR_STRING_SIZE - 1, "'}");
+    stpcpy(text + start + ATTR_STRING_SIZE - 1, "'}");
     struct reading reading = read_text(text);
     assert_int_equal(reading.rc, 0);
     assert_int_equal(strlen(attrs_string(&reading.attrs, "label")), ATTR_STRING_SIZE - 1);
     release(&reading);
-    strcpy(text + start + ATTR_STRING_SIZE - 1, "y'}");
+    stpcpy(text + start + ATTR_STRING_SIZE - 1, "y'}");
     reading = read_text(text);
     assert_int_equal(reading.rc, ERR_INVALID);
     release(&reading);

@@ -177,6 +177,8 @@ static void test_shapes(void **state)
     assert_false(shape_fits(&flat));
     struct shape huge = {.rank = 4, .dims = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX}};
     assert_false(shape_fits(&huge));
+    struct shape rankless = {.rank = 0};
+    assert_false(shape_fits(&rankless));
     shape_format(&huge, text);
     assert_int_equal(strlen(text), 84);
 }

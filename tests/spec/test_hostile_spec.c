@@ -292,7 +292,7 @@ static void test_hundred_violations_are_kept_and_all_are_counted(void **state)
     char *end = text + sprintf(text, "{");
     for (int i = 0; i < 50000; i++)
         end += sprintf(end, "\"k%d\":1,", i);
-    strcpy(end, "\"dataset\":\"d\",\"model\":{\"layers\":[{\"type\":\"flatten\"}]}}");
+    stpcpy(end, "\"dataset\":\"d\",\"model\":{\"layers\":[{\"type\":\"flatten\"}]}}");
     struct violations violations;
     violations_init(&violations);
     json_t *json = NULL;

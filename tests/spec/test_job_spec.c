@@ -282,28 +282,28 @@ static void test_metadata_is_bounded(void **state)
     (void)state;
     char *job = malloc(4096);
     assert_non_null(job);
-    strcpy(job, IMAGES(",'metadata':{'k':'"));
+    stpcpy(job, IMAGES(",'metadata':{'k':'"));
     job[strlen(job) - 1] = '\0'; /* the closing brace of the macro */
     char *end = job + strlen(job);
     memset(end, 'v', 513);
-    strcpy(end + 513, "'}}");
+    stpcpy(end + 513, "'}}");
     assert_violation(job, facts_of_images, "/metadata/k", "at most 512 bytes");
-    strcpy(end + 512, "'}}");
+    stpcpy(end + 512, "'}}");
     job_spec_free(sample_spec(job, facts_of_images));
 
-    strcpy(job, IMAGES(",'metadata':{"));
+    stpcpy(job, IMAGES(",'metadata':{"));
     job[strlen(job) - 1] = '\0';
     end = job + strlen(job);
     for (int i = 0; i < 33; i++)
         end += sprintf(end, "%s'k%d':%d", i > 0 ? "," : "", i, i);
-    strcpy(end, "}}");
+    stpcpy(end, "}}");
     assert_violation(job, facts_of_images, "/metadata", "at most 32 keys, found 33");
 
-    strcpy(job, IMAGES(",'metadata':{'"));
+    stpcpy(job, IMAGES(",'metadata':{'"));
     job[strlen(job) - 1] = '\0';
     end = job + strlen(job);
     memset(end, 'k', 65);
-    strcpy(end + 65, "':1}}");
+    stpcpy(end + 65, "':1}}");
     assert_violation(job, facts_of_images, "/metadata", "keys of at most 64 bytes");
     free(job);
 }

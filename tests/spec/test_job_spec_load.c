@@ -97,9 +97,9 @@ static void test_depth_is_limited_before_parsing(void **state)
                    "at most 32 levels of nested JSON, found more at line 2, "
                    "column 33");
     /* Brackets in strings are text. */
-    strcpy(text, "[\"\\\\\\\"");
-    memset(text + strlen(text), '[', 100);
-    strcpy(text + 7 + 100, "\"]");
+    char *inside = stpcpy(text, "[\"\\\\\\\"");
+    memset(inside, '[', 2 * SPEC_MAX_DEPTH);
+    stpcpy(inside + 2 * SPEC_MAX_DEPTH, "\"]");
     assert_loads(text, strlen(text));
     free(text);
 }
@@ -110,7 +110,8 @@ static void test_size_is_limited(void **state)
     char *text = malloc(SPEC_MAX_BYTES + 1);
     assert_non_null(text);
     memset(text, ' ', SPEC_MAX_BYTES + 1);
-    memcpy(text, "{}", 2);
+    text[0] = '{';
+    text[1] = '}';
     assert_loads(text, SPEC_MAX_BYTES);
     assert_refused(text, SPEC_MAX_BYTES + 1,
                    "expected at most 1048576 bytes of JSON, found 1048577");

@@ -402,11 +402,11 @@ static char *job_of_layers(int count, const char *layer)
 {
     char *job = malloc(200 + (size_t)count * (strlen(layer) + 1));
     assert_non_null(job);
-    strcpy(job, "{'dataset':'d','features':{'target':'price'},'model':{'layers':[");
+    stpcpy(job, "{'dataset':'d','features':{'target':'price'},'model':{'layers':[");
     char *end = job + strlen(job);
     for (int i = 0; i < count; i++)
         end += sprintf(end, "%s,", layer);
-    strcpy(end, "{'type':'dense','units':1}]}}");
+    stpcpy(end, "{'type':'dense','units':1}]}}");
     return job;
 }
 
