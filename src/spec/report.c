@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define NEAREST_MAX_BYTES 64 /* longer names get no suggestion */
+#define MISTAKES_MAX 4       /* edits between a name and what was meant */
 
 const char *pointer_key(char ret_pointer[POINTER_SIZE], const char *parent,
                         const char *key)
@@ -124,21 +125,25 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /*
- * Edit distance by dynamic programming over three rows (optimal string alignment), given
- * up as soon as a whole row is over `limit`: then limit + 1.
+ * Edit distance by dynamic programming over three rows (optimal string alignment), or
+ * limit + 1 when it is over `limit`. Only cells at most `limit` off the diagonal can
+ * count, so only those are worked out: a dataset may have thousands of names to compare
+ * with.
  */
 static size_t edit_distance(const char *a, size_t a_length, const char *b,
                             size_t b_length, size_t limit)
 {
-    size_t rows[3][NEAREST_MAX_BYTES + 1];
+    size_t rows[3][NEAREST_MAX_BYTES + 2];
     size_t *before = rows[0], *last = rows[1], *now = rows[2];
-    for (size_t j = 0; j <= b_length; j++) {
-        before[j] = 0;
+    for (size_t j = 0; j <= b_length + 1; j++) {
+        before[j] = now[j] = limit + 1;
         last[j] = j;
     }
     for (size_t i = 1; i <= a_length; i++) {
-        size_t least = now[0] = i;
-        for (size_t j = 1; j <= b_length; j++) {
+        size_t from = i > limit ? i - limit : 1;
+        size_t to = smaller(i + limit, b_length);
+        size_t least = now[from - 1] = from == 1 ? i : limit + 1;
+        for (size_t j = from; j <= to; j++) {
             bool same = folded(a[i - 1]) == folded(b[j - 1]);
             size_t best = smaller(last[j], now[j - 1]) + 1;
             best = smaller(best, last[j - 1] + (same ? 0 : 1));
@@ -150,12 +155,13 @@ static size_t edit_distance(const char *a, size_t a_length, const char *b,
         }
         if (least > limit)
             return limit + 1;
+        now[to + 1] = limit + 1; /* the next row's band reaches one further */
         size_t *spare = before;
         before = last;
         last = now;
         now = spare;
     }
-    return last[b_length];
+    return smaller(last[b_length], limit + 1);
 }
 
 /* "eps" begins "epsilon"; "lr" is the first letters of the words of "learning_rate". */
@@ -180,7 +186,7 @@ void nearest_offer(struct nearest *nearest, const char *candidate)
     size_t length = strlen(candidate);
     if (length == 0 || length > NEAREST_MAX_BYTES || nearest->length > NEAREST_MAX_BYTES)
         return;
-    size_t limit = nearest->length < 3 ? 1 : nearest->length / 3;
+    size_t limit = nearest->length < 3 ? 1 : smaller(nearest->length / 3, MISTAKES_MAX);
     if (nearest->best && nearest->distance <= limit)
         limit = nearest->distance - (nearest->distance > 0);
     size_t difference =

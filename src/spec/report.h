@@ -34,9 +34,9 @@ const char *found_string(const char *string, char ret_text[FOUND_SIZE]);
 
 /*
  * The nearest of several candidates to a misspelt name: by edit distance (insert, delete,
- * replace, swap neighbours; case does not count) up to a third of the name's length, or
- * by abbreviation: "eps" for "epsilon", "lr" for "learning_rate".
- * Init, offer every candidate, then ask for the hint.
+ * replace, swap neighbours; case does not count) up to 4 and a third of the name's
+ * length, or by abbreviation: "eps" for "epsilon", "lr" for "learning_rate". Init, offer
+ * every candidate, then ask for the hint.
  */
 struct nearest {
     const char *name; /* borrowed */

@@ -1,4 +1,5 @@
 /* How violations are worded: pointers, found values, suggestions. */
+#include "base/rng.h"
 #include "sample_facts.h"
 #include "spec/report.h"
 
@@ -146,6 +147,57 @@ static void test_edit_distance_beats_abbreviation(void **state)
     assert_string_equal(nearest_hint(&nearest, text), "; did you mean \"rate\"?");
 }
 
+static size_t least_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The whole matrix, straight from the definition. */
+static size_t naive_distance(const char *a, const char *b)
+{
+    size_t d[16][16], n = strlen(a), m = strlen(b);
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            d[i][j] = i == 0 ? j : i;
+            if (i == 0 || j == 0)
+                continue;
+            d[i][j] = least_of(d[i - 1][j], d[i][j - 1]) + 1;
+            d[i][j] = least_of(d[i][j], d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least_of(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    }
+    return d[n][m];
+}
+
+static void test_edit_distance_agrees_with_its_definition(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, 3, RNG_SAMPLE, 0);
+    int near = 0;
+    for (int i = 0; i < 20000; i++) {
+        char a[16] = "", b[16] = "";
+        for (uint32_t n = 2 + rng_below(&rng, 13), c = 0; c < n; c++)
+            a[c] = (char)('x' + rng_below(&rng, 2));
+        for (uint32_t n = 1 + rng_below(&rng, 14), c = 0; c < n; c++)
+            b[c] = (char)('x' + rng_below(&rng, 2));
+        if (strncmp(a, b, strlen(a)) == 0)
+            continue; /* an abbreviation, whatever the distance */
+        size_t limit = strlen(a) < 3 ? 1 : least_of(strlen(a) / 3, 4);
+        size_t distance = naive_distance(a, b);
+        struct nearest nearest;
+        nearest_init(&nearest, a);
+        nearest_offer(&nearest, b);
+        bool expected = distance <= limit && distance < strlen(a);
+        assert_int_equal(nearest.best != NULL, expected);
+        if (expected)
+            assert_int_equal(nearest.distance, distance);
+        near += expected;
+    }
+    assert_true(near > 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_nearest_name_is_suggested),
         cmocka_unit_test(test_far_names_get_no_suggestion),
         cmocka_unit_test(test_edit_distance_beats_abbreviation),
+        cmocka_unit_test(test_edit_distance_agrees_with_its_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
