@@ -191,7 +191,7 @@ static void creation_done(struct store_write *write, int rc, const struct error 
 
 static char *dump(const json_t *json)
 {
-    return json_dumps(json, JSON_COMPACT);
+    return json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
 }
 
 /* What a job shows before its worker says something. */
