@@ -50,11 +50,12 @@ void checkpoint_f64(struct checkpoint_cursor *cursor, double *value)
 
 void checkpoint_bool(struct checkpoint_cursor *cursor, bool *value)
 {
-    int64_t number = cursor->direction == CHECKPOINT_WRITE && *value;
+    bool reads = cursor->direction == CHECKPOINT_READ;
+    int64_t number = !reads && *value; /* what is read may not be set yet */
     checkpoint_i64(cursor, &number);
     if (number != 0 && number != 1)
         cursor->failed = true;
-    else
+    else if (reads && !cursor->failed)
         *value = number == 1;
 }
 

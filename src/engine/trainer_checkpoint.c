@@ -23,8 +23,7 @@ static uint64_t fnv(uint64_t hash, const void *bytes, size_t length)
 int trainer_identity(const struct trainer *trainer, uint64_t *ret_identity)
 {
     static const char *const irrelevant[] = {
-        "name",      "priority",     "metadata",       "checkpoint",
-        "resources", "max_attempts", "log_every_steps"};
+        "name", "priority", "metadata", "checkpoint", "resources", "log_every_steps"};
     json_t *spec = json_copy(trainer->spec->canonical);
     if (!spec)
         return ERR_NOMEM;
@@ -38,8 +37,8 @@ int trainer_identity(const struct trainer *trainer, uint64_t *ret_identity)
     free(text);
 
     const struct graph *graph = stepper_graph(trainer->stepper);
-    uint64_t sizes[] = {graph_size(graph)};
-    hash = fnv(hash, sizes, sizeof sizes);
+    uint64_t size = graph_size(graph);
+    hash = fnv(hash, &size, sizeof size);
     for (int split = 0; split < SPLIT_COUNT; split++) {
         uint64_t rows = pipeline_rows(trainer->pipeline, (enum split)split);
         hash = fnv(hash, &rows, sizeof rows);

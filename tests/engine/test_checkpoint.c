@@ -64,6 +64,21 @@ static void test_what_was_written_is_read(void **state)
     free(bytes);
 }
 
+static void test_measuring_and_writing_change_nothing(void **state)
+{
+    (void)state;
+    struct sample sample = original;
+    struct checkpoint_cursor cursor = checkpoint_measure();
+    walk(&cursor, &sample);
+    unsigned char bytes[CHECKPOINT_HEADER_BYTES + 48];
+    cursor = checkpoint_begin(bytes, sizeof bytes);
+    walk(&cursor, &sample);
+    assert_int_equal(sample.integer, original.integer);
+    assert_true(sample.number == original.number);
+    assert_true(sample.flag);
+    assert_memory_equal(sample.array, original.array, sizeof sample.array);
+}
+
 /* The format is little-endian and fixed: an old checkpoint must stay readable. */
 static void test_layout_of_the_header(void **state)
 {
@@ -137,6 +152,9 @@ static void test_reading_past_the_end_fails_and_sets_nothing(void **state)
     int64_t more = 42;
     checkpoint_i64(&cursor, &more);
     assert_int_equal(more, 42);
+    bool flag = true;
+    checkpoint_bool(&cursor, &flag);
+    assert_true(flag);
     assert_true(cursor.failed);
     assert_false(checkpoint_is_complete(&cursor));
     free(bytes);
@@ -161,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_written_is_read),
+        cmocka_unit_test(test_measuring_and_writing_change_nothing),
         cmocka_unit_test(test_layout_of_the_header),
         cmocka_unit_test(test_every_truncation_is_corrupt),
         cmocka_unit_test(test_every_flipped_bit_is_found),

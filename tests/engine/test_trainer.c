@@ -325,9 +325,13 @@ static void test_the_time_limit_ends_the_run_with_a_model(void **state)
 {
     (void)state;
     struct finished run;
-    run_worsening(&run, "0.001", 1000000, ", 'resources': {'max_seconds': 1}", 0);
+    run_worsening(&run, "0.001", 1000000,
+                  ", 'resources': {'max_seconds': 2}, 'checkpoint': {'every_seconds': 1}",
+                  0);
     assert_int_equal(run.end, TRAIN_TIME_LIMIT);
     assert_true(json_is_object(json_object_get(run.results, "test")));
+    /* On the way there was time for a checkpoint. */
+    assert_non_null(recorder_checkpoint(&run.recorder, CHECKPOINT_LATEST));
     release(&run);
 }
 
