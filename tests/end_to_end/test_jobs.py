@@ -207,9 +207,9 @@ class JobsTest(ServiceTest):
         self.wait_for_status(job, "cancelled")
 
     def test_a_job_that_diverges_fails_and_names_the_cause(self):
-        job = self.client.submit(spec(
-            self.spirals, "arm", epochs=200, loss="cross_entropy",
-            optimizer={"type": "sgd", "learning_rate": 1e30}))["id"]
+        dataset = self.client.upload(self.write("wild.csv", prices_csv()))["id"]
+        job = self.client.submit(spec(dataset, "price", epochs=200,
+                                      optimizer={"type": "sgd", "learning_rate": 1000}))["id"]
         ended = self.client.wait(job, timeout=60)
         self.assertEqual((ended["status"], ended["stop_reason"]), ("failed", "diverged"))
         self.assertTrue(ended["error"]["message"])
