@@ -127,6 +127,45 @@ WHEN OLD.status <> NEW.status BEGIN
     UPDATE job_counts SET jobs = jobs + 1 WHERE status = NEW.status;
 END;
 
+-- Queued jobs by priority and block of 512 numbers, so that the position of a job in a long
+-- queue is a sum over blocks and a walk through one. Priority and number never change.
+CREATE TABLE queue_blocks (
+    priority INTEGER NOT NULL,
+    block    INTEGER NOT NULL,
+    jobs     INTEGER NOT NULL CHECK (jobs >= 0),
+    PRIMARY KEY (priority, block)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER jobs_queue_insert AFTER INSERT ON jobs
+WHEN NEW.status = 'queued' BEGIN
+    INSERT INTO queue_blocks (priority, block, jobs)
+    VALUES (NEW.priority, NEW.number / 512, 1)
+    ON CONFLICT (priority, block) DO UPDATE SET jobs = jobs + 1;
+END;
+
+CREATE TRIGGER jobs_queue_enter AFTER UPDATE OF status ON jobs
+WHEN NEW.status = 'queued' AND OLD.status <> 'queued' BEGIN
+    INSERT INTO queue_blocks (priority, block, jobs)
+    VALUES (NEW.priority, NEW.number / 512, 1)
+    ON CONFLICT (priority, block) DO UPDATE SET jobs = jobs + 1;
+END;
+
+CREATE TRIGGER jobs_queue_leave AFTER UPDATE OF status ON jobs
+WHEN OLD.status = 'queued' AND NEW.status <> 'queued' BEGIN
+    UPDATE queue_blocks SET jobs = jobs - 1
+    WHERE priority = OLD.priority AND block = OLD.number / 512;
+    DELETE FROM queue_blocks
+    WHERE priority = OLD.priority AND block = OLD.number / 512 AND jobs = 0;
+END;
+
+CREATE TRIGGER jobs_queue_delete AFTER DELETE ON jobs
+WHEN OLD.status = 'queued' BEGIN
+    UPDATE queue_blocks SET jobs = jobs - 1
+    WHERE priority = OLD.priority AND block = OLD.number / 512;
+    DELETE FROM queue_blocks
+    WHERE priority = OLD.priority AND block = OLD.number / 512 AND jobs = 0;
+END;
+
 CREATE TABLE idempotency_keys (
     key         TEXT PRIMARY KEY,
     body_sha256 TEXT NOT NULL,

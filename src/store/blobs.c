@@ -66,7 +66,7 @@ static int check_append(const struct extent *extent, int64_t index, size_t lengt
 int blobs_append(struct db *db, int64_t blob, int64_t index, const void *bytes,
                  size_t length, struct error *err)
 {
-    struct extent extent;
+    struct extent extent = {0};
     int rc = read_extent(db, blob, &extent, err);
     if (rc == 0)
         rc = check_append(&extent, index, length, err);
@@ -91,7 +91,7 @@ int blobs_append(struct db *db, int64_t blob, int64_t index, const void *bytes,
 int blobs_seal(struct db *db, int64_t blob, uint64_t bytes, const char *sha256,
                struct error *err)
 {
-    struct extent extent;
+    struct extent extent = {0};
     int rc = read_extent(db, blob, &extent, err);
     if (rc < 0)
         return rc;
@@ -192,7 +192,7 @@ static int read_chunk(struct db *db, int64_t blob, int64_t index, size_t expecte
     if (rc > 0) {
         const unsigned char *bytes = NULL;
         rc = check_chunk(&q, expected, &bytes, index, err);
-        if (rc == 0)
+        if (rc == 0 && bytes)
             memcpy(into, bytes + from, length);
     } else if (rc == 0) {
         rc = error_set(err, ERR_CORRUPT, "chunk %lld of the stored bytes is missing",
@@ -205,7 +205,7 @@ static int read_chunk(struct db *db, int64_t blob, int64_t index, size_t expecte
 int blobs_read(struct db *db, int64_t blob, uint64_t offset, void *bytes, size_t length,
                struct error *err)
 {
-    uint64_t total;
+    uint64_t total = 0;
     char sha256[DIGEST_HEX_SIZE];
     int rc = blobs_stat(db, blob, &total, sha256, err);
     if (rc < 0)

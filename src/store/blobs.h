@@ -36,7 +36,7 @@ int blobs_stat(struct db *db, int64_t blob, uint64_t *ret_bytes,
 int blobs_read(struct db *db, int64_t blob, uint64_t offset, void *bytes, size_t length,
                struct error *err);
 
-/* At start: deletes blobs that were never sealed. */
+/* Deletes blobs that were never sealed. store_open() does so. */
 int blobs_delete_unsealed(struct db *db, struct error *err);
 
 #endif

@@ -255,12 +255,19 @@ void query_end(struct query *q)
     q->statement = NULL;
 }
 
+/* SQLite's functions take NULL, that of a query which failed to begin, for an empty row.
+ */
+static sqlite3_stmt *handle_of(const struct query *q)
+{
+    return q->statement ? q->statement->handle : NULL;
+}
+
 /* The index of a parameter, or 0 when the query failed already. */
 static int parameter(const struct query *q, const char *name)
 {
     if (q->status != SQLITE_OK)
         return 0;
-    int index = sqlite3_bind_parameter_index(q->statement->handle, name);
+    int index = sqlite3_bind_parameter_index(handle_of(q), name);
     assert(index > 0);
     return index;
 }
@@ -269,37 +276,36 @@ void query_bind_text(struct query *q, const char *name, const char *value)
 {
     int index = parameter(q, name);
     if (index > 0)
-        q->status =
-            sqlite3_bind_text(q->statement->handle, index, value, -1, SQLITE_STATIC);
+        q->status = sqlite3_bind_text(handle_of(q), index, value, -1, SQLITE_STATIC);
 }
 
 void query_bind_int(struct query *q, const char *name, int64_t value)
 {
     int index = parameter(q, name);
     if (index > 0)
-        q->status = sqlite3_bind_int64(q->statement->handle, index, value);
+        q->status = sqlite3_bind_int64(handle_of(q), index, value);
 }
 
 void query_bind_real(struct query *q, const char *name, double value)
 {
     int index = parameter(q, name);
     if (index > 0)
-        q->status = sqlite3_bind_double(q->statement->handle, index, value);
+        q->status = sqlite3_bind_double(handle_of(q), index, value);
 }
 
 void query_bind_blob(struct query *q, const char *name, const void *bytes, size_t length)
 {
     int index = parameter(q, name);
     if (index > 0)
-        q->status = sqlite3_bind_blob64(q->statement->handle, index, bytes, length,
-                                        SQLITE_STATIC);
+        q->status =
+            sqlite3_bind_blob64(handle_of(q), index, bytes, length, SQLITE_STATIC);
 }
 
 int query_step(struct query *q, struct error *err)
 {
     if (q->status == SQLITE_OK) {
         errno = 0;
-        int rc = sqlite3_step(q->statement->handle);
+        int rc = sqlite3_step(handle_of(q));
         if (rc == SQLITE_ROW || rc == SQLITE_DONE)
             return rc == SQLITE_ROW;
         q->status = rc;
@@ -324,32 +330,32 @@ int query_status(const struct query *q, struct error *err)
 
 int64_t query_int(const struct query *q, int column)
 {
-    return sqlite3_column_int64(q->statement->handle, column);
+    return sqlite3_column_int64(handle_of(q), column);
 }
 
 double query_real(const struct query *q, int column)
 {
-    return sqlite3_column_double(q->statement->handle, column);
+    return sqlite3_column_double(handle_of(q), column);
 }
 
 const char *query_text(const struct query *q, int column)
 {
-    const unsigned char *text = sqlite3_column_text(q->statement->handle, column);
+    const unsigned char *text = sqlite3_column_text(handle_of(q), column);
     return text ? (const char *)text : "";
 }
 
 const void *query_blob(const struct query *q, int column, size_t *ret_length)
 {
-    const void *bytes = sqlite3_column_blob(q->statement->handle, column);
-    *ret_length = (size_t)sqlite3_column_bytes(q->statement->handle, column);
+    const void *bytes = sqlite3_column_blob(handle_of(q), column);
+    *ret_length = (size_t)sqlite3_column_bytes(handle_of(q), column);
     return bytes;
 }
 
 char *query_copy_text(struct query *q, int column)
 {
-    if (sqlite3_column_type(q->statement->handle, column) == SQLITE_NULL)
+    if (sqlite3_column_type(handle_of(q), column) == SQLITE_NULL)
         return NULL;
-    const unsigned char *text = sqlite3_column_text(q->statement->handle, column);
+    const unsigned char *text = sqlite3_column_text(handle_of(q), column);
     char *copy = text ? mem_strdup((const char *)text) : NULL;
     if (!copy)
         q->status = SQLITE_NOMEM;

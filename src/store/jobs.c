@@ -269,15 +269,21 @@ int jobs_list(struct db *db, const struct page *page, const struct job_filter *f
  */
 #define QUEUE "jobs INDEXED BY jobs_queue WHERE status = 'queued'"
 
+/* Blocks of higher priority, then earlier blocks of the same, then the rest of its own.
+ */
+#define POSITION                                                                         \
+    "(SELECT coalesce(sum(jobs), 0) FROM queue_blocks WHERE priority > mine.priority) +" \
+    " (SELECT coalesce(sum(jobs), 0) FROM queue_blocks WHERE priority = mine.priority"   \
+    "  AND block < mine.number / 512) +"                                                 \
+    " (SELECT count(*) FROM " QUEUE " AND priority = mine.priority"                      \
+    "  AND number BETWEEN mine.number / 512 * 512 AND mine.number)"
+
 int jobs_queue_position(struct db *db, const char *id, int64_t *ret_position,
                         struct error *err)
 {
     struct query q;
     query_begin(&q, db,
-                "SELECT CASE mine.status WHEN 'queued' THEN 1 +"
-                " (SELECT count(*) FROM " QUEUE "  AND priority > mine.priority) +"
-                " (SELECT count(*) FROM " QUEUE
-                "  AND priority = mine.priority AND number < mine.number)"
+                "SELECT CASE mine.status WHEN 'queued' THEN " POSITION
                 " ELSE 0 END FROM jobs AS mine WHERE mine.id = :id");
     query_bind_text(&q, ":id", id);
     int rc = query_step(&q, err);

@@ -63,7 +63,9 @@ void job_row_release(struct job_row *row);
 
 /* Idempotency: `key` may be NULL. `body_sha256` is the digest of the request's body. When
  * the key was used before with the same body, *ret_existing_id gets that job's ID and
- * nothing is inserted; with another body ERR_CONFLICT. Otherwise *ret_existing_id is "". */
+ * nothing is inserted; with another body ERR_CONFLICT. Otherwise *ret_existing_id is "".
+ * Keys are kept for a day, or as long as their job is there if that is shorter. Every change
+ * of state, this one too, appends its "status" event {"from", "to", "stop_reason"}. */
 int jobs_insert(struct db *db, const struct job_row *row, const char *key,
                 const char *body_sha256, char ret_existing_id[ID_SIZE], struct error *err);
 
@@ -124,7 +126,8 @@ int jobs_act(struct db *db, const char *id, enum job_action action, int64_t now_
  * queued or paused. */
 int jobs_delete(struct db *db, const char *id, struct error *err);
 
-/* At start: every live job of an earlier daemon process goes the way of jobs_release(). */
+/* At start: every live job of an earlier daemon process goes the way of jobs_release(). The
+ * attempt is given back: that the daemon ended is not the job's fault. */
 int jobs_recover(struct db *db, int64_t now_us, int *ret_recovered, struct error *err);
 
 #endif

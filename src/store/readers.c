@@ -98,7 +98,7 @@ static int begin_snapshot(struct db *db, struct error *err)
 
 int readers_borrow(struct readers *readers, struct db **ret_db, struct error *err)
 {
-    struct db *db;
+    struct db *db = NULL;
     int rc = reserve(readers, &db, err);
     if (rc < 0)
         return rc;

@@ -15,8 +15,9 @@
     4096 /* 16 MiB of WAL: then the next gap is used for a checkpoint */
 #define TRUNCATE_PAGES                                                                   \
     65536 /* 256 MiB: readers have kept the WAL growing; make them wait */
-#define IDLE_NS CLOCK_NS_PER_SECOND /* and without work, this long after the last write  \
-                                     */
+#define IDLE_NS                                                                          \
+    CLOCK_NS_PER_SECOND /* and without work, this long after the last write              \
+                         */
 #define NS_PER_MS INT64_C(1000000)
 
 struct queue {

@@ -23,8 +23,8 @@
 struct numbered {
     struct store_write write; /* first */
     struct store *store;
-    int32_t number;
     int32_t *next;
+    int32_t number;
     int pipe_fd;
 };
 

@@ -10,6 +10,8 @@
 #include "store/events.h"
 #include "store_fixture.h"
 
+#include "base/rng.h"
+
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,6 +179,56 @@ static void test_the_queue_is_by_priority_then_age(void **state)
     }
     struct job_row row;
     assert_int_equal(jobs_next(db, &row, NULL), ERR_NOT_FOUND);
+}
+
+/* One random thing happens to one random job. */
+static void disturb(struct db *db, struct rng *rng, const char *id)
+{
+    int64_t lease = 0;
+    enum job_status status;
+    bool changed;
+    switch (rng_below(rng, 5)) {
+    case 0:
+        if (jobs_start(db, id, TEST_NOW, &lease, NULL) == 0 && rng_below(rng, 2) == 0)
+            assert_int_equal(jobs_release(db, id, lease, true, TEST_NOW, &status, NULL),
+                             0);
+        break;
+    case 1:
+        (void)jobs_delete(db, id, NULL);
+        break;
+    default: /* cancel, stop, pause, resume: whether possible or not */
+        (void)jobs_act(db, id, (enum job_action)rng_below(rng, 4), TEST_NOW, &status,
+                       &changed, NULL);
+    }
+}
+
+static void test_a_position_is_what_counting_the_queue_gives(void **state)
+{
+    enum { JOBS = 2000 };
+    struct db *db = db_of(state);
+    static char ids[JOBS][ID_SIZE];
+    struct rng rng;
+    rng_init(&rng, 3, RNG_SAMPLE, 0);
+    for (int i = 0; i < JOBS; i++)
+        make_job(db, (int)rng_below(&rng, 3), NULL, ids[i]);
+    for (int i = 0; i < JOBS; i++)
+        disturb(db, &rng, ids[rng_below(&rng, JOBS)]);
+    struct query q;
+    struct error err = {0};
+    query_begin(
+        &q, db,
+        "SELECT id, CASE status WHEN 'queued' THEN row_number() OVER (PARTITION BY"
+        " status ORDER BY priority DESC, number) ELSE 0 END FROM jobs");
+    int queued = 0;
+    while (query_step(&q, &err) > 0) {
+        int64_t position = -1;
+        assert_int_equal(jobs_queue_position(db, query_text(&q, 0), &position, &err), 0);
+        assert_int_equal(position, query_int(&q, 1));
+        queued += position > 0;
+    }
+    query_end(&q);
+    assert_true(queued > JOBS / 4);
+    assert_int_equal(sql_int(db, "SELECT sum(jobs) FROM queue_blocks"), queued);
 }
 
 static void test_a_requeued_job_keeps_its_place(void **state)
@@ -424,6 +476,7 @@ int main(void)
         TEST(test_a_key_holds_for_a_day_and_is_then_forgotten),
         TEST(test_a_key_that_is_too_long_is_refused),
         TEST(test_the_queue_is_by_priority_then_age),
+        TEST(test_a_position_is_what_counting_the_queue_gives),
         TEST(test_a_requeued_job_keeps_its_place),
         TEST(test_paging_has_no_gap_and_no_repetition_while_jobs_come_and_go),
         TEST(test_has_more_is_exact_at_the_end),
