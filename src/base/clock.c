@@ -23,11 +23,14 @@ int64_t clock_wall_us(void)
 void clock_format(int64_t wall_us, char text[CLOCK_RFC3339_SIZE])
 {
     time_t seconds = (time_t)(wall_us / US_PER_SECOND);
-    int micros = (int)(wall_us % US_PER_SECOND);
+    int64_t micros = wall_us % US_PER_SECOND;
+    if (micros < 0) { /* before 1970: the second began earlier */
+        micros += US_PER_SECOND;
+        seconds--;
+    }
     struct tm utc;
-    char head[24];
-    if (!gmtime_r(&seconds, &utc) ||
-        strftime(head, sizeof(head), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
-        head[0] = '\0';
-    snprintf(text, CLOCK_RFC3339_SIZE, "%s.%06dZ", head, micros);
+    size_t used = 0;
+    if (gmtime_r(&seconds, &utc))
+        used = strftime(text, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + used, CLOCK_RFC3339_SIZE - used, ".%06uZ", (unsigned)micros);
 }

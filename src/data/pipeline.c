@@ -20,6 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CACHE_LINE_BYTES 64
+#define PREFETCH_ROWS 2
+#define PREFETCH_MAX_BYTES 4096
+
 struct split_rows {
     enum dataset_part part;
     size_t count;
@@ -351,21 +355,41 @@ static void fill_targets(const struct split_rows *rows, size_t width,
                width * sizeof(*numbers));
 }
 
+/* Where a row's numbers lie: laid out, or as a sample in the file. */
+static const char *row_bytes(const struct pipeline *pipeline,
+                             const struct split_rows *rows, size_t row)
+{
+    if (rows->x)
+        return (const char *)(rows->x + row * pipeline->features);
+    return rows->samples + rows->source[row] * pipeline->sample_bytes;
+}
+
+/* Asks for a row early: shuffled rows are far apart, and each would be waited for. */
+static void prefetch(const char *bytes, size_t length)
+{
+    length = length < PREFETCH_MAX_BYTES ? length : PREFETCH_MAX_BYTES;
+    for (size_t at = 0; at < length; at += CACHE_LINE_BYTES)
+        __builtin_prefetch(bytes + at);
+}
+
 void pipeline_fill(const struct pipeline *pipeline, enum split split,
                    const uint32_t *order, size_t first, size_t count, float *ret_x,
                    void *ret_target)
 {
     const struct split_rows *rows = &pipeline->splits[split];
     size_t features = pipeline->features;
+    size_t bytes = rows->x ? features * sizeof(*ret_x) : pipeline->sample_bytes;
     for (size_t i = 0; i < count; i++) {
-        size_t row = row_at(rows, order, first, i);
+        const char *from = row_bytes(pipeline, rows, row_at(rows, order, first, i));
+        if (i + PREFETCH_ROWS < count)
+            prefetch(
+                row_bytes(pipeline, rows, row_at(rows, order, first, i + PREFETCH_ROWS)),
+                bytes);
         float *x = ret_x + i * features;
         if (rows->x)
-            memcpy(x, rows->x + row * features, features * sizeof(*x));
+            memcpy(x, from, bytes);
         else
-            elements_read(&pipeline->reader,
-                          rows->samples + rows->source[row] * pipeline->sample_bytes,
-                          features, x);
+            elements_read(&pipeline->reader, from, features, x);
     }
     fill_targets(rows, (size_t)pipeline->preprocess->target_width, order, first, count,
                  ret_target);

@@ -76,7 +76,7 @@ static bool read_number(const json_t *value, double *ret_number)
 static bool are_finite(const float *features, int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
-        if (!isfinite(features[i]))
+        if (!isfinite((double)features[i]))
             return false;
     return true;
 }
@@ -84,7 +84,7 @@ static bool are_finite(const float *features, int64_t count)
 static void put_number(struct request *request, const struct preprocess_column *column,
                        const char *row_pointer, const json_t *value, float *ret_features)
 {
-    double x = NAN;
+    double x = (double)NAN;
     if (!is_missing(value)) {
         if (!read_number(value, &x)) {
             refuse(request, row_pointer, column->name, value, "a number");
@@ -267,7 +267,7 @@ static void put_element(struct request *request, const char *pointer, size_t ind
         if (preprocess->element == ELEMENT_FLOAT32)
             x = (double)(float)x;
         *ret_feature = elements_feature(&preprocess->array, x);
-        if (isfinite(*ret_feature))
+        if (isfinite((double)*ret_feature))
             return;
         expected = "a number in the range of float32";
     }
