@@ -117,12 +117,13 @@ static int list_tensors(const struct model_spec *model, size_t bytes,
 
 static json_t *safetensors_entry(const struct tensor *tensor)
 {
+    json_int_t begin = (json_int_t)tensor->offset;
+    json_int_t end = begin + (json_int_t)tensor->length;
     json_t *shape = json_array();
     for (int d = 0; d < tensor->shape->rank; d++)
         json_array_append_new(shape, json_integer(tensor->shape->dims[d]));
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
-                     "data_offsets", (json_int_t)tensor->offset,
-                     (json_int_t)(tensor->offset + tensor->length));
+                     "data_offsets", begin, end);
 }
 
 /* The header as an object: __metadata__, then the tensors. NULL without memory. */

@@ -20,8 +20,10 @@ int network_new(const struct job_spec *spec, size_t max_rows,
                 struct network **ret_network, struct error *err)
 {
     struct network *network = mem_alloc(sizeof *network);
-    if (!network)
-        return error_set(err, ERR_NOMEM, "no memory for a network");
+    if (!network) {
+        error_set(err, ERR_NOMEM, "no memory for a network");
+        return ERR_NOMEM;
+    }
     struct graph_options options = {.max_rows = max_rows, .seed = spec->seed};
     int status = graph_compile(&spec->model, &options, &network->graph, err);
     if (status == 0)

@@ -157,12 +157,18 @@ static void advise(struct buffer *text, const struct trainer *trainer,
     buffer_append_char(text, '.');
 }
 
+/* The epoch, from 1, that the step belongs to. */
+static int64_t epoch_of(const struct trainer *trainer,
+                        const struct divergence *divergence)
+{
+    return (divergence->step - 1) / trainer->steps_per_epoch + 1;
+}
+
 static void describe(struct buffer *text, const struct trainer *trainer,
                      const struct divergence *divergence, const struct culprit *culprit)
 {
     buffer_printf(text, "Training diverged at step %lld (epoch %lld): ",
-                  (long long)divergence->step,
-                  (long long)((divergence->step - 1) / trainer->steps_per_epoch + 1));
+                  (long long)divergence->step, (long long)epoch_of(trainer, divergence));
     if (isfinite(divergence->loss))
         buffer_append_string(text, "the weights are no longer finite numbers");
     else
@@ -211,15 +217,15 @@ int divergence_report(const struct trainer *trainer, const struct divergence *di
         status = buffer_status(&advice);
     if (status != 0)
         goto out;
-    status = report_event(
-        trainer, "diverged", message.data,
-        json_pack("{s:I, s:I, s:o, s:s, s:s?, s:f, s:s, s:o, s:I}", "step",
-                  (json_int_t)divergence->step, "epoch",
-                  (json_int_t)((divergence->step - 1) / trainer->steps_per_epoch + 1),
-                  "loss", figure_to_json(divergence->loss), "found_in", culprit.what,
-                  "layer", culprit.layer, "learning_rate", divergence->learning_rate,
-                  "advice", advice.data, "rows", list_rows(trainer, divergence),
-                  "batch_rows", (json_int_t)divergence->rows));
+    status = report_event(trainer, "diverged", message.data,
+                          json_pack("{s:I, s:I, s:o, s:s, s:s?, s:f, s:s, s:o, s:I}",
+                                    "step", (json_int_t)divergence->step, "epoch",
+                                    (json_int_t)epoch_of(trainer, divergence), "loss",
+                                    figure_to_json(divergence->loss), "found_in",
+                                    culprit.what, "layer", culprit.layer, "learning_rate",
+                                    divergence->learning_rate, "advice", advice.data,
+                                    "rows", list_rows(trainer, divergence), "batch_rows",
+                                    (json_int_t)divergence->rows));
 out:
     buffer_release(&message);
     buffer_release(&advice);
