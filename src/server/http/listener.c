@@ -25,12 +25,12 @@
 #include <time.h>
 
 #define BACKLOG 1024
-#define CONNECTION_MEMORY_BYTES ((size_t)64 * 1024) /* headers, and pieces of bodies */
-#define CONNECTION_IDLE_SECONDS 30u
+#define CONNECTION_MEMORY_BYTES (64 * 1024) /* headers, and pieces of bodies */
+#define CONNECTION_IDLE_SECONDS 30
 #define CONNECTION_MAX 4096
 #define DESCRIPTORS_KEPT 512 /* for the store, workers and uploads */
 
-/* Cannot be silenced by a flag alone: with MHD_USE_ERROR_LOG texts would go to stderr. */
+/* The library's own messages: most are about clients that went away. */
 static void log_library(void *context, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 static void log_library(void *context, const char *format, va_list args)
@@ -107,17 +107,23 @@ static unsigned connection_limit(void)
 static int start_daemon(struct http_listener *listener, int fd, struct error *err)
 {
     int threads = listener->server->config.threads;
-    listener->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-            MHD_USE_ERROR_LOG,
-        0, NULL, NULL, exchange_access, listener, MHD_OPTION_EXTERNAL_LOGGER, log_library,
-        NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)(threads > 1 ? threads : 0), MHD_OPTION_CONNECTION_LIMIT,
-        connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,
-        MHD_OPTION_URI_LOG_CALLBACK, exchange_open, listener,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        exchange_completed, listener, MHD_OPTION_END);
+    const struct MHD_OptionItem options[] = {
+        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL}, /* first: it says so */
+        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, connection_limit(), NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_SECONDS, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)exchange_open, listener},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)exchange_completed, listener},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                           MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    listener->daemon = MHD_start_daemon(flags, 0, NULL, NULL, exchange_access, listener,
+                                        MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     return listener->daemon
                ? 0
                : error_set(err, ERR_INTERNAL, "the HTTP library does not start");
