@@ -2,8 +2,8 @@
  * Blobs: weights and checkpoints, as rows of 1 MiB with a SHA-256 each.
  *
  * A blob is written chunk by chunk under a number of its own and is seen by nobody until
- * blobs_seal() adds its last row, so a torn upload never shows. Reading checks the digest of
- * every chunk it touches: ERR_CORRUPT names the chunk.
+ * blobs_seal() adds its last row, so a torn upload never shows. Reading checks the digest
+ * of every chunk it touches: ERR_CORRUPT names the chunk.
  */
 #ifndef BACKPROP_STORE_BLOBS_H
 #define BACKPROP_STORE_BLOBS_H

@@ -20,8 +20,8 @@ struct checkpoint_row {
 
 void checkpoint_row_release(struct checkpoint_row *row);
 
-/* Adds a checkpoint for a sealed blob and deletes the oldest ones of its kind beyond `keep`.
- * Guarded by the lease. */
+/* Adds a checkpoint for a sealed blob and deletes the oldest ones of its kind beyond
+ * `keep`. Guarded by the lease. */
 int checkpoints_insert(struct db *db, const char *job_id, int64_t lease,
                        const struct checkpoint_row *row, int keep, struct error *err);
 

@@ -1,4 +1,5 @@
-/* Datasets: identity and facts. The bytes are files named by the digest of the compact form
+/* Datasets: identity and facts. The bytes are files named by the digest of the compact
+ * form
  * (`file_sha256`) in the data folder; several datasets may share one. */
 #ifndef BACKPROP_STORE_DATASETS_H
 #define BACKPROP_STORE_DATASETS_H
@@ -35,8 +36,8 @@ int datasets_get(struct db *db, const char *id, struct dataset_row *ret_row,
 int datasets_list(struct db *db, const struct page *page, struct dataset_row **ret_rows,
                   size_t *ret_count, bool *ret_has_more, struct error *err);
 
-/* ERR_CONFLICT while a job that has not ended uses it. *ret_last_use is true when no other
- * dataset shares the file, which may then be unlinked (after the COMMIT). */
+/* ERR_CONFLICT while a job that has not ended uses it. *ret_last_use is true when no
+ * other dataset shares the file, which may then be unlinked (after the COMMIT). */
 int datasets_delete(struct db *db, const char *id, char ret_file_sha256[DIGEST_HEX_SIZE],
                     bool *ret_last_use, struct error *err);
 

@@ -6,8 +6,8 @@
  *   running -> pausing -> paused -> queued       running -> stopping -> succeeded
  *   running -> queued   (the daemon drained or restarted, or the worker died)
  *
- * Every change of state is a guarded update: `… WHERE id = :id AND status = :from AND lease
- * = :lease`. A lease is a number that grows with each start of a job: a worker (its
+ * Every change of state is a guarded update: `… WHERE id = :id AND status = :from AND
+ * lease = :lease`. A lease is a number that grows with each start of a job: a worker (its
  * supervisor, that is) that lost its lease gets ERR_CONFLICT and can write nothing.
  */
 #ifndef BACKPROP_STORE_JOBS_H
@@ -46,16 +46,16 @@ struct job_row {
     char *stop_reason; /* NULL until ended */
     int priority;
     int threads;
-    int attempt;   /* starts so far */
+    int attempt; /* starts so far */
     int max_attempts;
-    int64_t lease; /* of the present or last start; 0 before the first */
-    char *spec;       /* canonical JSON text */
-    char *metadata;   /* JSON text, an object */
-    char *progress;   /* JSON text or NULL */
-    char *metrics;    /* JSON text {"latest", "best", "test"} or NULL */
-    char *error;      /* JSON text {"code", "message", "detail"} or NULL */
-    char model[ID_SIZE];                  /* "" until weights can be had */
-    char weights_sha256[DIGEST_HEX_SIZE]; /* "" until then */
+    int64_t lease;       /* of the present or last start; 0 before the first */
+    char *spec;          /* canonical JSON text */
+    char *metadata;      /* JSON text, an object */
+    char *progress;      /* JSON text or NULL */
+    char *metrics;       /* JSON text {"latest", "best", "test"} or NULL */
+    char *error;         /* JSON text {"code", "message", "detail"} or NULL */
+    char model[ID_SIZE]; /* "" until weights can be had */
+    char weights_sha256[DIGEST_HEX_SIZE];        /* "" until then */
     int64_t created_us, started_us, finished_us; /* 0: not yet */
 };
 
@@ -64,10 +64,12 @@ void job_row_release(struct job_row *row);
 /* Idempotency: `key` may be NULL. `body_sha256` is the digest of the request's body. When
  * the key was used before with the same body, *ret_existing_id gets that job's ID and
  * nothing is inserted; with another body ERR_CONFLICT. Otherwise *ret_existing_id is "".
- * Keys are kept for a day, or as long as their job is there if that is shorter. Every change
- * of state, this one too, appends its "status" event {"from", "to", "stop_reason"}. */
+ * Keys are kept for a day, or as long as their job is there if that is shorter. Every
+ * change of state, this one too, appends its "status" event {"from", "to",
+ * "stop_reason"}. */
 int jobs_insert(struct db *db, const struct job_row *row, const char *key,
-                const char *body_sha256, char ret_existing_id[ID_SIZE], struct error *err);
+                const char *body_sha256, char ret_existing_id[ID_SIZE],
+                struct error *err);
 
 int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct error *err);
 
@@ -111,14 +113,19 @@ int jobs_finish(struct db *db, const char *id, int64_t lease, const struct job_e
                 struct error *err);
 
 /* running, stopping -> queued (or pausing -> paused, cancelling -> cancelled): the worker
- * is gone before the end. `count_attempt` false gives the attempt back (a drain is not the
- * job's fault). Guarded by the lease. */
+ * is gone before the end. `count_attempt` false gives the attempt back (a drain is not
+ * the job's fault). Guarded by the lease. */
 int jobs_release(struct db *db, const char *id, int64_t lease, bool count_attempt,
                  int64_t now_us, enum job_status *ret_status, struct error *err);
 
 /* What a user asked for. *ret_status is the status after. 0 when it was changed or was so
  * already (*ret_changed tells), ERR_CONFLICT when it is impossible, ERR_NOT_FOUND. */
-enum job_action { JOB_ACTION_CANCEL, JOB_ACTION_STOP, JOB_ACTION_PAUSE, JOB_ACTION_RESUME };
+enum job_action {
+    JOB_ACTION_CANCEL,
+    JOB_ACTION_STOP,
+    JOB_ACTION_PAUSE,
+    JOB_ACTION_RESUME
+};
 int jobs_act(struct db *db, const char *id, enum job_action action, int64_t now_us,
              enum job_status *ret_status, bool *ret_changed, struct error *err);
 
@@ -126,8 +133,8 @@ int jobs_act(struct db *db, const char *id, enum job_action action, int64_t now_
  * queued or paused. */
 int jobs_delete(struct db *db, const char *id, struct error *err);
 
-/* At start: every live job of an earlier daemon process goes the way of jobs_release(). The
- * attempt is given back: that the daemon ended is not the job's fault. */
+/* At start: every live job of an earlier daemon process goes the way of jobs_release().
+ * The attempt is given back: that the daemon ended is not the job's fault. */
 int jobs_recover(struct db *db, int64_t now_us, int *ret_recovered, struct error *err);
 
 #endif

@@ -50,9 +50,9 @@ struct metric_result {
     uint64_t total;          /* points that matched before thinning */
 };
 
-/* Thinning cuts a series into equal buckets of points; each keeps its first, last, smallest
- * and largest value (and any that is not finite counts as an extreme). At least 4 points.
- * ERR_TOO_LARGE for more than 2^24 points in all: then say max_points. */
+/* Thinning cuts a series into equal buckets of points; each keeps its first, last,
+ * smallest and largest value (and any that is not finite counts as an extreme). At least
+ * 4 points. ERR_TOO_LARGE for more than 2^24 points in all: then say max_points. */
 int metrics_read(struct db *db, const char *job_id, const struct metric_query *query,
                  struct metric_result *ret_result, struct error *err);
 void metric_result_release(struct metric_result *result);

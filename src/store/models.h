@@ -1,4 +1,5 @@
-/* Trained models: the exported parameters as a sealed blob, and what is needed to use them. */
+/* Trained models: the exported parameters as a sealed blob, and what is needed to use
+ * them. */
 #ifndef BACKPROP_STORE_MODELS_H
 #define BACKPROP_STORE_MODELS_H
 
@@ -28,7 +29,8 @@ struct model_row {
 void model_row_release(struct model_row *row);
 
 int models_insert(struct db *db, const struct model_row *row, struct error *err);
-int models_get(struct db *db, const char *id, struct model_row *ret_row, struct error *err);
+int models_get(struct db *db, const char *id, struct model_row *ret_row,
+               struct error *err);
 
 /* Newest first; spec, facts, preprocessing and formats are NULL. */
 int models_list(struct db *db, const struct page *page, struct model_row **ret_rows,

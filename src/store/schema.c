@@ -40,7 +40,8 @@ static int check_identity(const struct identity *identity, struct error *err)
     return 0;
 }
 
-/* What a file keeps for good. The page size counts only while it is empty. */
+/* What a file keeps for good. The page size counts only while it is empty: 8 KiB would
+ * write weights a quarter faster and everything small a tenth slower. */
 static int prepare_file(struct db *db, struct error *err)
 {
     int rc = db_exec(db, "PRAGMA page_size = 4096", err);

@@ -1,18 +1,19 @@
 /*
  * The store: one SQLite file, one writer thread, read-only connections for readers.
  *
- * Writing: a `struct store_write` is a function to be run inside a transaction on the writer
- * thread, and one to be called after the COMMIT. The writer gathers what is queued (at most
- * STORE_GROUP_MAX writes or STORE_GROUP_MS milliseconds) into one transaction, each write in
- * a savepoint of its own, so that one that fails is rolled back alone. `done` is called only
- * when the fate is known: what it was told is durable (synchronous=FULL).
+ * Writing: a `struct store_write` is a function to be run inside a transaction on the
+ * writer thread, and one to be called after the COMMIT. The writer gathers what is queued
+ * (at most STORE_GROUP_MAX writes or STORE_GROUP_MS milliseconds) into one transaction,
+ * each write in a savepoint of its own, so that one that fails is rolled back alone.
+ * `done` is called only when the fate is known: what it was told is durable
+ * (synchronous=FULL).
  *
- * Reading: store_read_begin() lends a read-only connection with an open read transaction to
- * the calling thread; give it back soon with store_read_end().
+ * Reading: store_read_begin() lends a read-only connection with an open read transaction
+ * to the calling thread; give it back soon with store_read_end().
  *
- * The functions of the table families (jobs.h, datasets.h, …) take a `struct db *` of either
- * kind. All SQL of the project is in this folder. Text and blobs that they return are owned
- * by the caller unless said otherwise.
+ * The functions of the table families (jobs.h, datasets.h, …) take a `struct db *` of
+ * either kind. All SQL of the project is in this folder. Text and blobs that they return
+ * are owned by the caller unless said otherwise.
  */
 #ifndef BACKPROP_STORE_H
 #define BACKPROP_STORE_H
@@ -28,8 +29,8 @@ struct store;
 struct db;
 
 /* Opens or makes DIR/backpropd.db, takes the lock file, applies missing migrations in one
- * transaction, starts the writer. ERR_BUSY when another process holds the store, ERR_CORRUPT
- * when the file is not ours or from a newer version. New object. */
+ * transaction, starts the writer. ERR_BUSY when another process holds the store,
+ * ERR_CORRUPT when the file is not ours or from a newer version. New object. */
 int store_open(const char *dir, struct store **ret_store, struct error *err)
     __attribute__((warn_unused_result));
 
@@ -37,8 +38,8 @@ int store_open(const char *dir, struct store **ret_store, struct error *err)
 void store_close(struct store *store);
 
 struct store_write {
-    /* On the writer thread, inside the transaction. A negative return rolls this write back
-     * alone. Must not block. */
+    /* On the writer thread, inside the transaction. A negative return rolls this write
+     * back alone. Must not block. */
     int (*run)(struct db *db, struct store_write *write, struct error *err);
     /* On the writer thread after the COMMIT, or after the rollback; rc is run's, or the
      * commit's when that failed. May free the write. May submit others. May be NULL. */

@@ -8,7 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum token_scope { SCOPE_READ = 1, SCOPE_SUBMIT = 2, SCOPE_ADMIN = 3 }; /* each has the lower */
+enum token_scope {
+    SCOPE_READ = 1,
+    SCOPE_SUBMIT = 2,
+    SCOPE_ADMIN = 3
+}; /* each has the lower */
 
 #define TOKEN_TEXT_SIZE 64
 
@@ -30,8 +34,8 @@ int tokens_create(struct db *db, const char *name, enum token_scope scope,
 int tokens_verify(struct db *db, const char *text, int64_t now_us,
                   struct token_row *ret_row, struct error *err);
 
-/* Notes the time of use, at most once a minute: call it from a write, after tokens_verify()
- * when `last_used_us` is a minute old. */
+/* Notes the time of use, at most once a minute: call it from a write, after
+ * tokens_verify() when `last_used_us` is a minute old. */
 int tokens_touch(struct db *db, const char *id, int64_t now_us, struct error *err);
 
 /* Newest first. */
