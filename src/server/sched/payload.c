@@ -95,9 +95,10 @@ int payload_progress(const json_t *object, char **ret_text, struct error *err)
     int rc = 0;
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && rc == 0; i++) {
         json_t *value = json_object_get(object, known[i]);
-        if (!value || json_is_null(value))
+        if (!value)
             continue;
-        if (!json_is_number(value) || json_number_value(value) < 0)
+        bool unknown = json_is_null(value); /* the time that is left, at first */
+        if (!unknown && (!json_is_number(value) || json_number_value(value) < 0))
             rc = error_set(err, ERR_PROTOCOL, "\"%s\" is not a number from 0", known[i]);
         else if (json_object_set(kept, known[i], value) != 0)
             rc = error_set(err, ERR_NOMEM, "no memory for the progress");

@@ -247,14 +247,19 @@ static bool is_unusable(const struct training *training, int64_t blob)
     return false;
 }
 
+/* The step of a "best" checkpoint is that of the best epoch; what it holds may be later.
+ */
 static int say_resumed(struct training *training, const struct checkpoint_row *row,
                        struct error *err)
 {
     char message[96], data[96];
-    snprintf(message, sizeof(message), "Going on from the checkpoint at step %lld.",
-             (long long)row->step);
-    snprintf(data, sizeof(data), "{\"checkpoint\":\"%s\",\"step\":%lld}", row->id,
-             (long long)row->step);
+    if (strcmp(row->kind, "latest") == 0)
+        snprintf(message, sizeof(message), "Going on from the checkpoint at step %lld.",
+                 (long long)row->step);
+    else
+        snprintf(message, sizeof(message), "Going on from the newest checkpoint.");
+    snprintf(data, sizeof(data), "{\"checkpoint\":\"%s\",\"kind\":\"%s\"}", row->id,
+             row->kind);
     return training_report_event(training, "resumed", message, data, err);
 }
 

@@ -157,8 +157,13 @@ static int take_failed(struct training *training, json_t *object, size_t bytes,
                        struct error *err)
 {
     (void)bytes;
-    static const char *const codes[] = {"invalid_data", "diverged", "out_of_memory",
-                                        "internal_error"};
+    static const struct {
+        const char *code, *stop_reason;
+    } codes[] = {
+        {"invalid_data", "invalid_data"},   {"diverged", "diverged"},
+        {"out_of_memory", "out_of_memory"}, {"internal_error", "internal_error"},
+        {"too_large", "internal_error"},    {"no_space", "internal_error"},
+    };
     const char *code, *message, *detail = NULL;
     int rc = payload_string(object, "code", PAYLOAD_MAX_TYPE, &code, err);
     if (rc == 0)
@@ -173,8 +178,8 @@ static int take_failed(struct training *training, json_t *object, size_t bytes,
     }
     const char *reason = NULL;
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-        if (strcmp(code, codes[i]) == 0)
-            reason = codes[i];
+        if (strcmp(code, codes[i].code) == 0)
+            reason = codes[i].stop_reason;
     if (!reason)
         return error_set(err, ERR_PROTOCOL, "failed with an unknown code");
     json_t *violations = json_object_get(object, "violations");

@@ -233,6 +233,7 @@ static void push_output(struct worker_process *worker)
             return;
         }
         worker->sent += (size_t)put;
+        heard(worker); /* reading is a sign of life too */
     }
     if (worker->input.fd < 0)
         return;

@@ -1,0 +1,71 @@
+/*
+ * See process_limits.h.
+ *
+ * The death signal needs no check for a parent that died before it was set: then standard
+ * input is closed as well, and that ends a worker by itself.
+ */
+#include "process_limits.h"
+
+#include "base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define NICENESS 10
+#define OOM_SCORE "500" /* of -1000 … 1000: before the daemon, which has 0 */
+
+/* Polling stays quick while workers use every core. Failure only costs some of that. */
+static void give_way(void)
+{
+    struct sched_param parameters = {.sched_priority = 0};
+    (void)sched_setscheduler(0, SCHED_BATCH, &parameters);
+    (void)setpriority(PRIO_PROCESS, 0, NICENESS);
+}
+
+/* When memory runs out the kernel is to take the worker, whose job can be tried again,
+ * and not the daemon. Where it cannot be set the kernel chooses by size, which is mostly
+ * the worker as well. */
+static void offer_to_the_oom_killer(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    int rc = io_write_full(fd, OOM_SCORE, sizeof(OOM_SCORE) - 1);
+    (void)rc;
+    io_close(&fd);
+}
+
+int limits_apply(struct error *err)
+{
+    struct rlimit no_core = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &no_core) != 0)
+        return error_set_errno(err, errno, "cannot forbid core files");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return error_set_errno(err, errno, "cannot give up new privileges");
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return error_set_errno(err, errno, "cannot bind this process to its parent");
+    signal(SIGPIPE, SIG_IGN); /* a daemon that is gone is an error like any other */
+    give_way();
+    offer_to_the_oom_killer();
+    return 0;
+}
+
+int limits_close_descriptors(int first, int kept, struct error *err)
+{
+    unsigned low = (unsigned)first, middle = (unsigned)kept;
+    int rc = 0;
+    if (kept > first)
+        rc = close_range(low, middle - 1, 0);
+    if (rc == 0)
+        rc = close_range(kept >= first ? middle + 1 : low, UINT_MAX, 0);
+    if (rc != 0)
+        return error_set_errno(err, errno, "cannot close what was inherited");
+    return 0;
+}
