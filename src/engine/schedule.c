@@ -62,7 +62,7 @@ static double cosine_rate(const struct schedule *schedule, int64_t step,
                           const struct plateau *plateau)
 {
     (void)plateau;
-    int64_t length = schedule->steps - schedule->warmup_steps;
+    int64_t length = schedule->steps - 1 - schedule->warmup_steps;
     int64_t done = step - schedule->warmup_steps;
     double t = length > 0 && done > 0 ? (double)done / (double)length : 0.0;
     double high = schedule->learning_rate, low = schedule->minimum;

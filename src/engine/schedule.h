@@ -3,10 +3,11 @@
  * and, for reduce_on_plateau alone, of a small state that a checkpoint holds.
  *
  *   constant           r
- *   step               r * gamma^floor(epoch / step_epochs)
- *   exponential        r * gamma^epoch                     (whole epochs, as PyTorch's)
- *   cosine             min + (r - min) * (1 + cos(pi * t)) / 2, t from 0 to 1 over the
- * steps after the warm-up reduce_on_plateau  max(min, r * factor^reductions)
+ *   step               r gamma^floor(epoch / step_epochs)
+ *   exponential        r gamma^epoch, of whole epochs
+ *   cosine             min + (r - min) (1 + cos(pi t)) / 2, where t goes from 0 at the
+ *                      end of the warm-up to 1 at the last step
+ *   reduce_on_plateau  max(min, r factor^reductions)
  *
  * `warmup_steps` before any of them: step s < warmup_steps has (s + 1) / warmup_steps of
  * what the schedule gives.

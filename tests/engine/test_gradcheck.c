@@ -1,0 +1,339 @@
+/*
+ * Every op, every loss and some whole networks by finite differences, in the double
+ * build. The table of ops must cover op_table: an op without a row fails.
+ */
+#include "core_fixture.h"
+#include "engine/gradcheck.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOLERANCE 1e-6
+
+struct op_case {
+    const char *op;
+    const char *layers;
+    int64_t dims[SHAPE_MAX_RANK];
+    size_t rows;
+};
+
+/* Dense layers around an op bring parameters before it and mix what comes out of it. */
+#define AROUND(op)                                                                       \
+    "[{'type': 'dense', 'units': 19}, " op ", {'type': 'dense', 'units': 2}]"
+/* The op at the network's input, of any shape, and at its output. */
+#define BEFORE(op) "[" op ", {'type': 'dense', 'units': 3}]"
+#define AFTER(op) "[{'type': 'dense', 'units': 7}, " op "]"
+
+static const struct op_case op_cases[] = {
+    {"dense", "[{'type': 'dense', 'units': 1}]", {1}, 1},
+    {"dense", "[{'type': 'dense', 'units': 3}]", {4}, 5},
+    {"dense", "[{'type': 'dense', 'units': 17, 'use_bias': false}]", {33}, 9},
+    /* over the last axis only, with positions before it */
+    {"dense", BEFORE("{'type': 'relu'}"), {3, 2, 5}, 4},
+    {"flatten", BEFORE("{'type': 'flatten'}"), {2, 3}, 2},
+    {"flatten",
+     BEFORE("{'type': 'tanh'}, {'type': 'flatten'}, {'type': 'relu'}"),
+     {2, 3, 2},
+     3},
+    {"flatten", BEFORE("{'type': 'sigmoid'}, {'type': 'flatten'}"), {2, 2, 2, 2}, 3},
+    {"flatten", AFTER("{'type': 'tanh'}, {'type': 'flatten'}"), {4}, 3},
+    {"linear", AROUND("{'type': 'linear'}"), {3}, 4},
+    {"linear", AFTER("{'type': 'linear'}"), {3}, 2},
+    {"relu", AROUND("{'type': 'relu'}"), {3}, 4},
+    {"relu", BEFORE("{'type': 'relu'}"), {2, 7}, 3},
+    {"relu", AFTER("{'type': 'relu'}"), {7}, 3},
+    {"leaky_relu", AROUND("{'type': 'leaky_relu'}"), {3}, 4},
+    {"leaky_relu", BEFORE("{'type': 'leaky_relu', 'alpha': 0.3}"), {17}, 3},
+    {"leaky_relu", AFTER("{'type': 'leaky_relu', 'alpha': 0}"), {17}, 3},
+    {"elu", AROUND("{'type': 'elu'}"), {3}, 4},
+    {"elu", BEFORE("{'type': 'elu', 'alpha': 1.7}"), {17}, 3},
+    {"elu", AFTER("{'type': 'elu', 'alpha': 0.5}"), {17}, 3},
+    {"gelu", AROUND("{'type': 'gelu'}"), {3}, 4},
+    {"gelu", BEFORE("{'type': 'gelu'}"), {19}, 3},
+    {"silu", AROUND("{'type': 'silu'}"), {3}, 4},
+    {"silu", BEFORE("{'type': 'silu'}"), {19}, 3},
+    {"sigmoid", AROUND("{'type': 'sigmoid'}"), {3}, 4},
+    {"sigmoid", BEFORE("{'type': 'sigmoid'}"), {19}, 3},
+    {"tanh", AROUND("{'type': 'tanh'}"), {3}, 4},
+    {"tanh", BEFORE("{'type': 'tanh'}"), {19}, 3},
+    {"softplus", AROUND("{'type': 'softplus'}"), {3}, 4},
+    {"softplus", BEFORE("{'type': 'softplus'}"), {19}, 3},
+    {"softmax", AROUND("{'type': 'softmax'}"), {3}, 4},
+    {"softmax", BEFORE("{'type': 'softmax'}"), {2, 9}, 3},
+    {"softmax", "[{'type': 'dense', 'units': 1}, {'type': 'softmax'}]", {4}, 3},
+    {"dropout", AROUND("{'type': 'dropout', 'rate': 0.4}"), {3}, 6},
+    {"dropout", BEFORE("{'type': 'dropout', 'rate': 0}"), {70}, 2},
+    {"dropout", BEFORE("{'type': 'dropout', 'rate': 0.9}, {'type': 'tanh'}"), {2, 70}, 2},
+    {"dropout", AROUND("{'type': 'relu'}, {'type': 'dropout', 'rate': 0.3}"), {3}, 6},
+};
+
+#define OP_CASES (sizeof(op_cases) / sizeof(op_cases[0]))
+
+static double *numbers(size_t count, double scale)
+{
+    double *x = malloc((count + 1) * sizeof(double));
+    assert_non_null(x);
+    for (size_t i = 0; i < count; i++)
+        x[i] = scale * core_number(i);
+    return x;
+}
+
+/* Every tensor and the input of the model within the tolerance. */
+static void check(const struct gradcheck_options *options, const double *x,
+                  const void *target, const char *name)
+{
+    struct gradcheck_tensor *tensors;
+    size_t count;
+    struct error err;
+    error_clear(&err);
+    if (gradcheck(options, x, target, &tensors, &count, &err) != 0)
+        fail_msg("%s: %s", name, err.text);
+    for (size_t i = 0; i < count; i++) {
+        if (!(tensors[i].largest_error <= TOLERANCE))
+            fail_msg("%s: layer %d %s: relative error %g", name, tensors[i].layer,
+                     tensors[i].name, tensors[i].largest_error);
+        assert_true(tensors[i].checked > 0);
+        assert_true(tensors[i].kinks * 5 <= tensors[i].checked);
+    }
+    free(tensors);
+}
+
+static size_t elements(const struct shape *shape)
+{
+    return (size_t)shape_elements(shape);
+}
+
+static void test_gradients_of_every_op_equal_finite_differences(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < OP_CASES; i++) {
+        const struct op_case *c = &op_cases[i];
+        struct model_spec model = core_model(c->layers, c->dims);
+        size_t outputs = c->rows * elements(&model.layers[model.output].output);
+        double *x = numbers(c->rows * elements(&model.input), 1.5);
+        float *target = malloc(outputs * sizeof(float));
+        assert_non_null(target);
+        for (size_t t = 0; t < outputs; t++)
+            target[t] = (float)core_number(t + 100);
+        struct gradcheck_options options = {
+            .model = &model, .loss = {.type = LOSS_MSE}, .rows = c->rows, .seed = 7};
+        check(&options, x, target, c->layers);
+        options.defer_from = 1;
+        check(&options, x, target, c->layers);
+        free(x);
+        free(target);
+        model_spec_release(&model);
+    }
+}
+
+static void test_every_op_has_a_row_in_the_gradient_check(void **state)
+{
+    (void)state;
+    for (size_t which = 0; op_at(which); which++) {
+        const char *name = op_at(which)->name;
+        bool found = false;
+        for (size_t i = 0; i < OP_CASES && !found; i++) {
+            struct model_spec model = core_model(op_cases[i].layers, op_cases[i].dims);
+            for (int l = 0; l < model.layer_count; l++)
+                found = found || (strcmp(op_cases[i].op, name) == 0 &&
+                                  strcmp(model.layers[l].op, name) == 0);
+            model_spec_release(&model);
+        }
+        if (!found)
+            fail_msg("op \"%s\" has no row", name);
+    }
+}
+
+static const struct loss_spec losses[] = {
+    {LOSS_CROSS_ENTROPY, 0}, {LOSS_BINARY_CROSS_ENTROPY, 0},
+    {LOSS_MSE, 0},           {LOSS_MAE, 0},
+    {LOSS_HUBER, 0.2},       {LOSS_HUBER, 1},
+};
+
+static void check_loss(const struct loss_spec *loss, size_t rows, size_t width)
+{
+    char layers[64];
+    snprintf(layers, sizeof(layers), "[{'type': 'dense', 'units': %zu}]", width);
+    struct model_spec model = core_model(layers, (int64_t[SHAPE_MAX_RANK]){6});
+    double *x = numbers(rows * 6, 1);
+    float *target = malloc(rows * width * sizeof(float));
+    int32_t *labels = malloc(rows * sizeof(int32_t));
+    assert_true(target && labels);
+    for (size_t i = 0; i < rows * width; i++)
+        target[i] = (float)core_number(i * 7 + 3);
+    for (size_t i = 0; i < rows; i++)
+        labels[i] =
+            (int32_t)(loss->type == LOSS_BINARY_CROSS_ENTROPY ? i % 2 : i % width);
+    struct gradcheck_options options = {.model = &model, .loss = *loss, .rows = rows};
+    check(&options, x, loss_takes_labels(loss->type) ? (void *)labels : (void *)target,
+          loss_names[loss->type]);
+    free(x);
+    free(target);
+    free(labels);
+    model_spec_release(&model);
+}
+
+static void test_gradients_of_every_loss_equal_finite_differences(void **state)
+{
+    (void)state;
+    bool seen[LOSS_HUBER + 1] = {false};
+    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+        seen[losses[i].type] = true;
+        check_loss(&losses[i], 1, 1);
+        check_loss(&losses[i], 13, 1);
+        if (losses[i].type == LOSS_BINARY_CROSS_ENTROPY)
+            continue;
+        check_loss(&losses[i], 1, 5);
+        check_loss(&losses[i], 4, 3);
+        check_loss(&losses[i], 6, 40);
+    }
+    for (size_t type = 0; loss_names[type]; type++)
+        assert_true(type <= LOSS_HUBER && seen[type]);
+}
+
+static void test_gradients_of_a_whole_classifier_equal_finite_differences(void **state)
+{
+    (void)state;
+    struct model_spec model =
+        core_model("[{'type': 'dense', 'units': 12, 'activation': 'gelu'},"
+                   " {'type': 'dropout', 'rate': 0.2},"
+                   " {'type': 'dense', 'units': 9, 'activation': 'elu'},"
+                   " {'type': 'dense', 'units': 8, 'activation': 'relu'},"
+                   " {'type': 'dropout', 'rate': 0.1},"
+                   " {'type': 'dense', 'units': 4}]",
+                   (int64_t[SHAPE_MAX_RANK]){10});
+    double *x = numbers(70, 1);
+    int32_t labels[7] = {0, 1, 2, 3, 3, 0, 1};
+    struct gradcheck_options options = {
+        .model = &model, .loss = {.type = LOSS_CROSS_ENTROPY}, .rows = 7, .seed = 3};
+    check(&options, x, labels, "classifier");
+    options.most_numbers = 5;
+    check(&options, x, labels, "classifier, sampled");
+    options.defer_from = 100; /* the first two dense layers */
+    check(&options, x, labels, "classifier, deferred");
+    free(x);
+    model_spec_release(&model);
+}
+
+/* A join, which the engine's table does not have: how the graph serves a value with
+ * several readers is checked with it. y = x_0 * x_1. */
+
+static void product_forward(const struct node *node, const struct op_call *call)
+{
+    for (size_t i = 0; i < call->rows * node->width; i++)
+        call->y[i] = call->x[0][i] * call->x[1][i];
+}
+
+static void product_backward(const struct node *node, const struct op_call *call)
+{
+    for (int input = 0; input < 2; input++) {
+        for (size_t i = 0; call->dx[input] && i < call->rows * node->width; i++)
+            call->dx[input][i] = call->dy[i] * call->x[1 - input][i];
+    }
+}
+
+static const struct op product_op = {.name = "product",
+                                     .flags = OP_NEEDS_INPUT,
+                                     .forward = product_forward,
+                                     .backward = product_backward};
+
+/* An op that is wrong: its gradient is off by a hundredth. */
+
+static void wrong_forward(const struct node *node, const struct op_call *call)
+{
+    memcpy(call->y, call->x[0], call->rows * node->width * sizeof(real));
+}
+
+static void wrong_backward(const struct node *node, const struct op_call *call)
+{
+    for (size_t i = 0; i < call->rows * node->width; i++)
+        call->dx[0][i] = 1.01 * call->dy[i];
+}
+
+static const struct op wrong_op = {
+    .name = "wrong", .forward = wrong_forward, .backward = wrong_backward};
+
+static const struct op *find_test_op(const char *name)
+{
+    if (strcmp(name, "product") == 0)
+        return &product_op;
+    return strcmp(name, "wrong") == 0 ? &wrong_op : op_find(name);
+}
+
+static void test_gradients_of_a_value_with_several_readers_are_added(void **state)
+{
+    (void)state;
+    /* tanh(dense(x)) =: h;  dense(h) * h, squared, times dense(h); all [5] */
+    struct model_spec model =
+        core_model("[{'type': 'dense', 'units': 5, 'activation': 'tanh'}, {'type': "
+                   "'dense', 'units': 5},"
+                   " {'type': 'relu'}, {'type': 'relu'}, {'type': 'dense', 'units': 5},"
+                   " {'type': 'relu'}]",
+                   (int64_t[SHAPE_MAX_RANK]){5});
+    assert_int_equal(model.layer_count, 7);
+    static const struct {
+        int layer, first, second;
+    } joins[] = {{3, 2, 1}, {4, 3, 3}, {6, 5, 4}};
+    for (size_t i = 0; i < 3; i++) {
+        struct layer *layer = &model.layers[joins[i].layer];
+        layer->op = "product";
+        layer->input_count = 2;
+        layer->inputs[0] = joins[i].first;
+        layer->inputs[1] = joins[i].second;
+    }
+    model.layers[5].inputs[0] = 1;
+    double *x = numbers(15, 1);
+    float target[15] = {0};
+    struct gradcheck_options options = {
+        .model = &model, .loss = {.type = LOSS_MSE}, .rows = 3, .find_op = find_test_op};
+    check(&options, x, target, "joins");
+    options.defer_from = 1;
+    check(&options, x, target, "joins, deferred");
+    free(x);
+    model_spec_release(&model);
+}
+
+static void test_a_wrong_gradient_is_found(void **state)
+{
+    (void)state;
+    struct model_spec model =
+        core_model("[{'type': 'dense', 'units': 3}, {'type': 'linear'}]",
+                   (int64_t[SHAPE_MAX_RANK]){4});
+    model.layers[1].op = "wrong";
+    double *x = numbers(8, 1);
+    float target[6] = {0};
+    struct gradcheck_options options = {
+        .model = &model, .loss = {.type = LOSS_MSE}, .rows = 2, .find_op = find_test_op};
+    struct gradcheck_tensor *tensors;
+    size_t count;
+    assert_int_equal(gradcheck(&options, x, target, &tensors, &count, NULL), 0);
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++)
+        assert_true(tensors[i].largest_error > 0.005 && tensors[i].largest_error < 0.02);
+    assert_string_equal(tensors[0].name, "weight");
+    assert_string_equal(tensors[2].name, "input");
+    assert_int_equal(tensors[2].layer, MODEL_INPUT);
+    free(tensors);
+    free(x);
+    model_spec_release(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradients_of_every_op_equal_finite_differences),
+        cmocka_unit_test(test_every_op_has_a_row_in_the_gradient_check),
+        cmocka_unit_test(test_gradients_of_every_loss_equal_finite_differences),
+        cmocka_unit_test(test_gradients_of_a_whole_classifier_equal_finite_differences),
+        cmocka_unit_test(test_gradients_of_a_value_with_several_readers_are_added),
+        cmocka_unit_test(test_a_wrong_gradient_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
