@@ -102,7 +102,8 @@ def make_scheduler(settings, optimizer):
             value = base * settings["gamma"] ** step
         elif kind == "cosine":
             low = settings["minimum_learning_rate"]
-            t = max(0.0, (step - warmup) / (STEPS - warmup))
+            # CosineAnnealingLR whose T_max makes the last step's rate the lowest
+            t = max(0.0, (step - warmup) / (STEPS - 1 - warmup))
             value = low + (base - low) * (1 + math.cos(math.pi * t)) / 2
         else:
             value = base
@@ -146,7 +147,7 @@ def train(spec, target_name, data, initial, dtype):
     optimizer = make_optimizer(spec["optimizer"], model)
     follow = make_scheduler(spec.get("learning_rate_schedule"), optimizer)
     clip = spec.get("gradient_clip", {})
-    losses = []
+    losses, clipped = [], 0
     for step in range(STEPS):
         optimizer.zero_grad()
         loss = compute(model(x), target)
@@ -155,12 +156,18 @@ def train(spec, target_name, data, initial, dtype):
                 loss = loss + l2 * dense.weight.square().sum()
         loss.backward()
         if "norm" in clip:
-            nn.utils.clip_grad_norm_(model.parameters(), clip["norm"])
+            norm = nn.utils.clip_grad_norm_(model.parameters(), clip["norm"])
+            clipped += norm > clip["norm"]
         if "value" in clip:
+            clipped += any((p.grad.abs() > clip["value"]).any() for p in model.parameters())
             nn.utils.clip_grad_value_(model.parameters(), clip["value"])
         optimizer.step()
         losses.append(loss.item())
         follow(step + 1, loss.item())
+    # A clip or a plateau that never acts would test nothing.
+    assert not clip or 0 < clipped
+    if spec.get("learning_rate_schedule", {}).get("type") == "reduce_on_plateau":
+        assert optimizer.param_groups[0]["lr"] < spec["optimizer"]["learning_rate"]
     return initial, losses, [p.detach().to(torch.float64) for p in model.parameters()]
 
 
@@ -210,7 +217,7 @@ def cases():
                                 "warmup_steps": 5},
         "constant with warm-up": {"type": "constant", "warmup_steps": 8},
         "reduce_on_plateau": {"type": "reduce_on_plateau", "monitor": "loss",
-                              "factor": 0.5, "patience": 1, "min_delta": 0.05,
+                              "factor": 0.5, "patience": 1, "min_delta": 0.2,
                               "minimum_learning_rate": 0.001},
     }.items():
         yield case("schedule " + name, "numbers",
