@@ -72,6 +72,34 @@ static int fit_column(const struct fitting *fitting, const struct input_column *
     return 0;
 }
 
+static bool is_used(const struct features_spec *features, int column)
+{
+    if (column == features->target_column)
+        return true;
+    for (int i = 0; i < features->input_count; i++)
+        if (features->inputs[i].column == column)
+            return true;
+    return false;
+}
+
+/* The dataset's other columns, which rows to predict may have as well. */
+static int list_ignored(const struct dataset_view *view, struct preprocess *preprocess)
+{
+    const struct dataset_facts *facts = view->facts;
+    preprocess->ignored = mem_alloc_array(facts->column_count, sizeof(char *));
+    if (!preprocess->ignored)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < facts->column_count; i++) {
+        if (is_used(&view->spec->features, (int)i))
+            continue;
+        char *name = mem_strdup(facts->columns[i].name);
+        if (!name)
+            return ERR_NOMEM;
+        preprocess->ignored[preprocess->ignored_count++] = name;
+    }
+    return 0;
+}
+
 static int fit_table(const struct fitting *fitting, struct preprocess *preprocess,
                      struct error *err)
 {
@@ -98,7 +126,7 @@ static int fit_table(const struct fitting *fitting, struct preprocess *preproces
         return error_set(err, ERR_INVALID, "the inputs give %lld features; at most %lld",
                          (long long)preprocess->feature_count,
                          (long long)PREPROCESS_MAX_FEATURES);
-    return 0;
+    return list_ignored(fitting->view, preprocess);
 }
 
 static void fit_arrays(const struct fitting *fitting, struct preprocess *preprocess)

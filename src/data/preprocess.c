@@ -26,6 +26,7 @@ void preprocess_free(struct preprocess *preprocess)
         free_strings(column->values, column->value_count);
     }
     free(preprocess->inputs);
+    free_strings(preprocess->ignored, preprocess->ignored_count);
     free(preprocess->target_name);
     free_strings(preprocess->classes, preprocess->class_count);
     free(preprocess);

@@ -6,17 +6,21 @@
  *   {"kind": "table", "inputs": [
  *      {"name": "Age", "type": "number", "fill": 29.7, "shift": 29.7, "scale": 14.5,
  *       "indicator": false},
- *      {"name": "Sex", "type": "category", "values": ["female", "male"], "indicator":
- * false}], "target": {"name": "Survived", "type": "category", "values": ["0", "1"]}}
+ *      {"name": "Sex", "type": "category", "values": ["female", "male"],
+ *       "indicator": false}],
+ *    "ignored": ["PassengerId", "Name"],
+ *    "target": {"name": "Survived", "type": "category", "values": ["0", "1"]}}
  *   {"kind": "arrays", "sample_shape": [28, 28], "element": "uint8",
  *    "input": {"shift": 0, "scale": 255},
  *    "target": {"name": "label", "type": "category", "values": ["0", …]}}
  *   a number target: {"name", "type": "number", "shift": 206855.8, "scale": 115395.6,
- * "width": 1}
+ *                     "width": 1}
  *
  * A number becomes (x - shift) / scale; a scale of a constant column is 1. Columns that a
- * row must have a value of carry "required": true. Parsing fills in an absent "element"
- * (float32), "indicator" and "required" (false).
+ * row must have a value of carry "required": true. "ignored" are the dataset's columns
+ * that are neither input nor target: a row may have them, so that rows can be sent as
+ * they stood in the file. Parsing fills in an absent "element" (float32), "ignored"
+ * (none), "indicator" and "required" (false).
  */
 #ifndef BACKPROP_PREPROCESS_H
 #define BACKPROP_PREPROCESS_H
@@ -50,6 +54,8 @@ struct preprocess {
     struct number_transform array; /* arrays */
     int input_count;               /* tables */
     struct preprocess_column *inputs;
+    size_t ignored_count; /* tables */
+    char **ignored;
     int64_t feature_count; /* numbers of one sample */
     char *target_name;
     enum target_type target;
@@ -61,8 +67,8 @@ struct preprocess {
 
 int preprocess_parse(const json_t *json, struct preprocess **ret_preprocess,
                      struct error *err) __attribute__((warn_unused_result));
-json_t *
-preprocess_to_json(const struct preprocess *preprocess); /* new, NULL: no memory */
+/* New reference; NULL without memory. */
+json_t *preprocess_to_json(const struct preprocess *preprocess);
 void preprocess_free(struct preprocess *preprocess);
 
 /* Most features of one sample, and most bytes of the numbers of one request. */
@@ -74,10 +80,10 @@ void preprocess_free(struct preprocess *preprocess);
  * {"inputs": [nested lists or flat list]} for arrays (dimensions of 1 may be left out or
  * put in). Numbers may come as strings, and a blank one is missing, as null and an absent
  * column are. An unknown category is treated as missing; an unknown column is a
- * violation, the target's column is passed over. At most `max_rows`. A number is taken as
- * precisely as training took it: by way of float32 for a table and for float32 arrays. On
- * success *ret_x is [rows, feature_count], to be freed by the caller; otherwise
- * ERR_INVALID with every violation, or ERR_NOMEM.
+ * violation, the target's and the ignored ones are passed over. At most `max_rows`. A
+ * number is taken as precisely as training took it: by way of float32 for a table and for
+ * float32 arrays. On success *ret_x is [rows, feature_count], to be freed by the caller;
+ * otherwise ERR_INVALID with every violation, or ERR_NOMEM.
  */
 int preprocess_request(const struct preprocess *preprocess, const json_t *body,
                        size_t max_rows, float **ret_x, size_t *ret_rows,

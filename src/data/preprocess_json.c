@@ -83,15 +83,12 @@ static int copy_text(const json_t *value, const char *what, char **ret_text,
     return 0;
 }
 
-/* A list of 1 to FACTS_MAX_CATEGORIES texts. What was read is in *ret_texts even on
- * failure, for the owner to free. */
-static int read_texts(const json_t *list, char ***ret_texts, size_t *ret_count,
+/* A list of texts. What was read is in *ret_texts even on failure, for the owner to
+ * free. */
+static int copy_texts(const json_t *list, char ***ret_texts, size_t *ret_count,
                       struct error *err)
 {
     size_t count = json_array_size(list);
-    if (count < 1 || count > FACTS_MAX_CATEGORIES)
-        return bad(err, "\"values\" is not a list of 1 to %d texts",
-                   FACTS_MAX_CATEGORIES);
     char **texts = mem_alloc_array(count, sizeof(*texts));
     if (!texts)
         return no_memory(err);
@@ -101,6 +98,18 @@ static int read_texts(const json_t *list, char ***ret_texts, size_t *ret_count,
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = copy_text(json_array_get(list, i), "a value", &texts[i], err);
     return rc;
+}
+
+/* A column's "values": 1 to FACTS_MAX_CATEGORIES texts. */
+static int read_values(const json_t *json, char ***ret_texts, size_t *ret_count,
+                       struct error *err)
+{
+    const json_t *list = json_object_get(json, "values");
+    size_t count = json_array_size(list);
+    if (count < 1 || count > FACTS_MAX_CATEGORIES)
+        return bad(err, "\"values\" is not a list of 1 to %d texts",
+                   FACTS_MAX_CATEGORIES);
+    return copy_texts(list, ret_texts, ret_count, err);
 }
 
 static int read_column(const json_t *json, struct preprocess_column *column,
@@ -118,8 +127,7 @@ static int read_column(const json_t *json, struct preprocess_column *column,
     if (type && strcmp(type, "category") == 0) {
         column->type = COLUMN_CATEGORY;
         column->number.scale = 1.0;
-        return read_texts(json_object_get(json, "values"), &column->values,
-                          &column->value_count, err);
+        return read_values(json, &column->values, &column->value_count, err);
     }
     if (!type || strcmp(type, "number") != 0)
         return bad(err, "a column is neither a number nor a category");
@@ -146,6 +154,19 @@ static int check_names(const struct preprocess *preprocess, struct error *err)
     return rc;
 }
 
+/* An absent list is an empty one. */
+static int read_ignored(const json_t *json, struct preprocess *preprocess,
+                        struct error *err)
+{
+    const json_t *list = json_object_get(json, "ignored");
+    if (!list)
+        return 0;
+    if (!json_is_array(list) || json_array_size(list) > FACTS_MAX_COLUMNS)
+        return bad(err, "\"ignored\" is not a list of at most %d columns",
+                   FACTS_MAX_COLUMNS);
+    return copy_texts(list, &preprocess->ignored, &preprocess->ignored_count, err);
+}
+
 static int read_table(const json_t *json, struct preprocess *preprocess,
                       struct error *err)
 {
@@ -166,7 +187,8 @@ static int read_table(const json_t *json, struct preprocess *preprocess,
     if (preprocess->feature_count > PREPROCESS_MAX_FEATURES)
         return bad(err, "the columns give more than %lld features",
                    (long long)PREPROCESS_MAX_FEATURES);
-    return check_names(preprocess, err);
+    int rc = check_names(preprocess, err);
+    return rc != 0 ? rc : read_ignored(json, preprocess, err);
 }
 
 static int read_element(const json_t *json, enum element_type *ret_element,
@@ -219,8 +241,7 @@ static int read_target(const json_t *json, struct preprocess *preprocess,
     const char *type = json_string_value(json_object_get(json, "type"));
     if (type && strcmp(type, "category") == 0) {
         preprocess->target = TARGET_CATEGORY;
-        rc = read_texts(json_object_get(json, "values"), &preprocess->classes,
-                        &preprocess->class_count, err);
+        rc = read_values(json, &preprocess->classes, &preprocess->class_count, err);
         preprocess->target_width = (int64_t)preprocess->class_count;
         return rc;
     }
@@ -338,8 +359,10 @@ json_t *preprocess_to_json(const struct preprocess *preprocess)
 {
     const char *kind = dataset_kind_name(preprocess->kind);
     if (preprocess->kind == DATASET_TABLE)
-        return json_pack("{s:s, s:o, s:o}", "kind", kind, "inputs",
-                         columns_json(preprocess), "target", target_json(preprocess));
+        return json_pack("{s:s, s:o, s:o, s:o}", "kind", kind, "inputs",
+                         columns_json(preprocess), "ignored",
+                         texts_json(preprocess->ignored, preprocess->ignored_count),
+                         "target", target_json(preprocess));
     return json_pack("{s:s, s:o, s:s, s:{s:f, s:f}, s:o}", "kind", kind, "sample_shape",
                      dims_json(&preprocess->sample_shape), "element",
                      element_type_name(preprocess->element), "input", "shift",

@@ -25,7 +25,7 @@
 struct request {
     const struct preprocess *preprocess;
     struct violations *violations;
-    json_t *columns; /* tables: name to index into the inputs */
+    json_t *columns; /* tables: the names that a row may have, as keys */
     json_t *unknown; /* tables: the unknown names that were reported */
     int status;      /* 0 or ERR_NOMEM */
 };
@@ -158,8 +158,7 @@ static void report_unknown(struct request *request, const char *row_pointer,
                            const char *name)
 {
     const struct preprocess *preprocess = request->preprocess;
-    if (strcmp(name, preprocess->target_name) == 0 ||
-        json_object_get(request->unknown, name))
+    if (json_object_get(request->unknown, name))
         return;
     if (!is_worth_saying(request)) {
         violations_add(request->violations, row_pointer, "unknown column");
@@ -327,17 +326,24 @@ static void put_sample(struct request *request, const char *parent, size_t index
 
 /* ---- the request ---- */
 
+static int know_column(struct request *request, const char *name)
+{
+    return json_object_set_new(request->columns, name, json_true()) == 0 ? 0 : ERR_NOMEM;
+}
+
 static int index_columns(struct request *request)
 {
     request->columns = json_object();
     request->unknown = json_object();
     if (!request->columns || !request->unknown)
         return ERR_NOMEM;
-    for (int i = 0; i < request->preprocess->input_count; i++)
-        if (json_object_set_new(request->columns, request->preprocess->inputs[i].name,
-                                json_integer(i)) != 0)
-            return ERR_NOMEM;
-    return 0;
+    const struct preprocess *preprocess = request->preprocess;
+    int rc = 0;
+    for (int i = 0; i < preprocess->input_count && rc == 0; i++)
+        rc = know_column(request, preprocess->inputs[i].name);
+    for (size_t i = 0; i < preprocess->ignored_count && rc == 0; i++)
+        rc = know_column(request, preprocess->ignored[i]);
+    return rc != 0 ? rc : know_column(request, preprocess->target_name);
 }
 
 /* The list of rows, if there is one that can be taken on. */

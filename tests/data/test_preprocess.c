@@ -16,6 +16,7 @@ static const char table_text[] =
     " 'indicator': true, 'required': false},"
     "{'name': 'Sex', 'type': 'category', 'values': ['female', 'male'],"
     " 'indicator': false, 'required': true}],"
+    "'ignored': ['Name'],"
     "'target': {'name': 'Survived', 'type': 'category', 'values': ['0', '1', '2']}}";
 
 static const char arrays_text[] =

@@ -23,7 +23,7 @@ static const char table_text[] =
     "{'name': 'Sex', 'type': 'category', 'values': ['female', 'male']},"
     "{'name': 'Class', 'type': 'category', 'values': ['1', '2', '3.0']},"
     "{'name': 'Fare', 'type': 'number', 'fill': 7, 'shift': 0.5, 'scale': 1,"
-    " 'required': true}]," TARGET "}";
+    " 'required': true}], 'ignored': ['Ticket']," TARGET "}";
 #define TABLE_FEATURES 8
 
 static const char arrays_text[] =
@@ -194,6 +194,15 @@ static void test_unknown_column_is_reported_once(void **state)
                       {"/rows/0/Name", "the model has no input column \"Name\""});
 }
 
+/* So that rows can be sent as they stood in the file. */
+static void test_columns_that_training_passed_over_do_no_harm(void **state)
+{
+    (void)state;
+    static const float expected[TABLE_FEATURES] = {0, 1, 0, 0, 0, 0, 0, 0.5F};
+    assert_numbers(table_text, "{'rows': [{'Fare': 1, 'Ticket': 'A/5 21171'}]}", expected,
+                   1, TABLE_FEATURES);
+}
+
 static void test_required_column_refuses_null_and_blank(void **state)
 {
     (void)state;
@@ -335,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_target_column_is_passed_over),
         cmocka_unit_test(test_all_violations_are_reported_at_once),
         cmocka_unit_test(test_unknown_column_is_reported_once),
+        cmocka_unit_test(test_columns_that_training_passed_over_do_no_harm),
         cmocka_unit_test(test_required_column_refuses_null_and_blank),
         cmocka_unit_test(test_numbers_out_of_range_are_violations),
         cmocka_unit_test(test_body_must_be_a_list_of_rows),
