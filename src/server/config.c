@@ -15,13 +15,12 @@
 enum option_type { TYPE_TEXT, TYPE_NUMBER, TYPE_BYTES, TYPE_SWITCH };
 
 struct option_row {
-    const char
-        *name; /* of the flag and in the file; BACKPROPD_<NAME> in the environment */
+    const char *name; /* of the flag and in the file; BACKPROPD_<NAME> elsewhere */
     enum option_type type;
-    size_t offset; /* of its field in struct config */
+    unsigned commands; /* that take it */
+    size_t offset;     /* of its field in struct config */
     int64_t minimum, maximum;
     const char *fallback; /* NULL: the field stays empty */
-    unsigned commands;
     const char *argument, *help;
 };
 
@@ -30,32 +29,32 @@ struct option_row {
 #define ALL (COMMAND_SERVE | COMMAND_TOKEN | COMMAND_HEALTHCHECK)
 
 static const struct option_row options[] = {
-    {"data", TYPE_TEXT, FIELD(data_dir), 0, 0, "./data", COMMAND_SERVE | COMMAND_TOKEN,
+    {"data", TYPE_TEXT, COMMAND_SERVE | COMMAND_TOKEN, FIELD(data_dir), 0, 0, "./data",
      "DIR", "the data folder (./data)"},
-    {"listen", TYPE_TEXT, FIELD(listen), 0, 0, "127.0.0.1:8080",
-     COMMAND_SERVE | COMMAND_HEALTHCHECK, "HOST:PORT",
+    {"listen", TYPE_TEXT, COMMAND_SERVE | COMMAND_HEALTHCHECK, FIELD(listen), 0, 0,
+     "127.0.0.1:8080", "HOST:PORT",
      "where to listen (127.0.0.1:8080); port 0 takes a free one"},
-    {"workers", TYPE_NUMBER, FIELD(workers), 1, 4096, NULL, COMMAND_SERVE, "N",
+    {"workers", TYPE_NUMBER, COMMAND_SERVE, FIELD(workers), 1, 4096, NULL, "N",
      "slots for training threads (the number of cores)"},
-    {"config", TYPE_TEXT, FIELD(file), 0, 0, NULL, ALL, "FILE",
+    {"config", TYPE_TEXT, ALL, FIELD(file), 0, 0, NULL, "FILE",
      "an INI file with these options, such as: workers = 4"},
-    {"require-token", TYPE_SWITCH, FIELD(require_token), 0, 1, NULL, COMMAND_SERVE, NULL,
+    {"require-token", TYPE_SWITCH, COMMAND_SERVE, FIELD(require_token), 0, 1, NULL, NULL,
      "ask for a token on a loopback address, too"},
-    {"max-upload", TYPE_BYTES, FIELD(max_upload_bytes), 1, 1024 * GIB, "8G",
-     COMMAND_SERVE, "SIZE", "the largest dataset upload (8G)"},
-    {"max-expanded", TYPE_BYTES, FIELD(max_expanded_bytes), 1, 1024 * GIB, "32G",
-     COMMAND_SERVE, "SIZE", "what a compressed upload may expand to (32G)"},
-    {"worker", TYPE_TEXT, FIELD(worker_path), 0, 0, NULL, COMMAND_SERVE, "PATH",
+    {"max-upload", TYPE_BYTES, COMMAND_SERVE, FIELD(max_upload_bytes), 1, 1024 * GIB,
+     "8G", "SIZE", "the largest dataset upload (8G)"},
+    {"max-expanded", TYPE_BYTES, COMMAND_SERVE, FIELD(max_expanded_bytes), 1, 1024 * GIB,
+     "32G", "SIZE", "what a compressed upload may expand to (32G)"},
+    {"worker", TYPE_TEXT, COMMAND_SERVE, FIELD(worker_path), 0, 0, NULL, "PATH",
      "the backprop-worker program (beside this one)"},
-    {"http-threads", TYPE_NUMBER, FIELD(http_threads), 1, 64, "4", COMMAND_SERVE, "N",
+    {"http-threads", TYPE_NUMBER, COMMAND_SERVE, FIELD(http_threads), 1, 64, "4", "N",
      "threads that serve HTTP (4)"},
-    {"log-level", TYPE_TEXT, FIELD(log_level), 0, 0, "info", COMMAND_SERVE, "LEVEL",
+    {"log-level", TYPE_TEXT, COMMAND_SERVE, FIELD(log_level), 0, 0, "info", "LEVEL",
      "debug, info, warn or error (info)"},
-    {"scope", TYPE_TEXT, FIELD(scope), 0, 0, NULL, COMMAND_TOKEN, "SCOPE",
+    {"scope", TYPE_TEXT, COMMAND_TOKEN, FIELD(scope), 0, 0, NULL, "SCOPE",
      "token create: read, submit or admin"},
-    {"name", TYPE_TEXT, FIELD(name), 0, 0, "", COMMAND_TOKEN, "NAME",
+    {"name", TYPE_TEXT, COMMAND_TOKEN, FIELD(name), 0, 0, "", "NAME",
      "token create: a name to know it by"},
-    {"expires-days", TYPE_NUMBER, FIELD(expires_days), 1, 36500, NULL, COMMAND_TOKEN, "N",
+    {"expires-days", TYPE_NUMBER, COMMAND_TOKEN, FIELD(expires_days), 1, 36500, NULL, "N",
      "token create: days until it expires (never)"},
 };
 

@@ -65,6 +65,22 @@ static int bind_socket(const struct addrinfo *info, struct error *err)
     return rc;
 }
 
+/* The port that the system chose. */
+static int read_port(int fd, int *ret_port, struct error *err)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } bound = {0};
+    socklen_t size = sizeof(bound);
+    if (getsockname(fd, &bound.any, &size) != 0)
+        return error_set_errno(err, errno, "cannot read the socket's port");
+    bool is_ipv6 = bound.any.sa_family == AF_INET6;
+    *ret_port = ntohs(is_ipv6 ? bound.six.sin6_port : bound.four.sin_port);
+    return 0;
+}
+
 static int open_socket(const struct address *address, int *ret_fd, int *ret_port,
                        struct error *err)
 {
@@ -81,15 +97,12 @@ static int open_socket(const struct address *address, int *ret_fd, int *ret_port
     freeaddrinfo(info);
     if (fd < 0)
         return fd;
-    struct sockaddr_storage bound;
-    socklen_t size = sizeof(bound);
-    getsockname(fd, (struct sockaddr *)&bound, &size);
-    in_port_t network_port = bound.ss_family == AF_INET6
-                                 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                 : ((struct sockaddr_in *)&bound)->sin_port;
-    *ret_port = ntohs(network_port);
-    *ret_fd = fd;
-    return 0;
+    int rc = read_port(fd, ret_port, err);
+    if (rc != 0)
+        io_close(&fd);
+    else
+        *ret_fd = fd;
+    return rc;
 }
 
 /* As many connections as the process may have descriptors for, less what others need. */
