@@ -119,7 +119,7 @@ static int take_command(struct channel *channel, const struct frame *frame)
 {
     static const struct {
         const char *name;
-        enum channel_command command;
+        int command;
     } commands[] = {
         {"cancel", COMMAND_CANCEL}, {"stop", COMMAND_STOP}, {"pause", COMMAND_PAUSE}};
     json_t *json = json_loadb((const char *)frame->payload, frame->length, 0, NULL);
