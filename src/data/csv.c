@@ -197,17 +197,6 @@ static int scan_record(struct csv_reader *reader, bool *ret_found, struct error 
     }
 }
 
-static bool is_blank(const struct csv_scan *scan)
-{
-    if (scan->count != 1 || scan->fields[0].quoted)
-        return false;
-    for (uint32_t i = 0; i < scan->fields[0].length; i++) {
-        if (scan->fields[0].text[i] != ' ' && scan->fields[0].text[i] != '\t')
-            return false;
-    }
-    return true;
-}
-
 /* Called for records with bytes that are not plain ASCII. */
 static int check_texts(const struct csv_reader *reader, struct error *err)
 {
@@ -263,8 +252,8 @@ int csv_next(struct csv_reader *reader, const struct csv_record **ret_record,
         }
         reader->at += reader->scan.bytes;
         reader->line += reader->scan.lines;
-        reader->blank_lines += is_blank(&reader->scan);
-    } while (is_blank(&reader->scan));
+        reader->blank_lines += csv_scan_is_blank(&reader->scan);
+    } while (csv_scan_is_blank(&reader->scan));
 
     int rc = reader->scan.unusual ? check_texts(reader, err) : 0;
     if (rc == 0)

@@ -138,3 +138,14 @@ enum csv_scan_status csv_scan(struct csv_scan *scan, char *data, size_t length,
     finish(scan);
     return CSV_RECORD;
 }
+
+bool csv_scan_is_blank(const struct csv_scan *scan)
+{
+    if (scan->count != 1 || scan->fields[0].quoted)
+        return false;
+    for (uint32_t i = 0; i < scan->fields[0].length; i++) {
+        if (scan->fields[0].text[i] != ' ' && scan->fields[0].text[i] != '\t')
+            return false;
+    }
+    return true;
+}

@@ -51,4 +51,7 @@ struct csv_scan {
 enum csv_scan_status csv_scan(struct csv_scan *scan, char *data, size_t length,
                               bool is_all);
 
+/* True if the record just scanned is a line of nothing, or of blanks alone. */
+bool csv_scan_is_blank(const struct csv_scan *scan);
+
 #endif

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define EXCERPT_BYTES 48
-#define ELLIPSIS "\xe2\x80\xa6"
 
 /* Well-formed sequences by their first byte (Unicode Standard, table 3-7): the length and
  * the bounds of the second byte; every later byte is 80 … BF. */
@@ -112,6 +111,6 @@ const char *utf8_excerpt(const char *text, size_t length, char excerpt[UTF8_EXCE
         memcpy(excerpt + at, text + at, whole);
         at += whole;
     }
-    memcpy(excerpt + at, shown < length ? ELLIPSIS : "", shown < length ? 4 : 1);
+    memcpy(excerpt + at, shown < length ? UTF8_ELLIPSIS : "", shown < length ? 4 : 1);
     return excerpt;
 }

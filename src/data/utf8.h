@@ -9,6 +9,7 @@
 
 /* Room for a text cut by utf8_excerpt() and its "…". */
 #define UTF8_EXCERPT_SIZE 64
+#define UTF8_ELLIPSIS "\xe2\x80\xa6"
 
 /* Bytes from the start that are whole, valid characters; `length` if all are. */
 size_t utf8_valid_prefix(const char *text, size_t length);
