@@ -144,9 +144,9 @@ static int insert_row(struct db *db, const struct job_row *row, struct error *er
     struct query q;
     query_begin(&q, db,
                 "INSERT INTO jobs (id, status, name, dataset, priority, threads, attempt,"
-                " max_attempts, created_us, metadata) VALUES (:id, 'queued', :name,"
-                " :dataset, :priority, :threads, 0, :max_attempts, :created_us,"
-                " :metadata)");
+                " max_attempts, created_us, metadata, progress, metrics) VALUES (:id,"
+                " 'queued', :name, :dataset, :priority, :threads, 0, :max_attempts,"
+                " :created_us, :metadata, :progress, :metrics)");
     query_bind_text(&q, ":id", row->id);
     query_bind_text(&q, ":name", row->name);
     query_bind_text(&q, ":dataset", row->dataset);
@@ -155,6 +155,8 @@ static int insert_row(struct db *db, const struct job_row *row, struct error *er
     query_bind_int(&q, ":max_attempts", row->max_attempts);
     query_bind_int(&q, ":created_us", row->created_us);
     query_bind_text(&q, ":metadata", row->metadata ? row->metadata : "{}");
+    query_bind_text(&q, ":progress", row->progress);
+    query_bind_text(&q, ":metrics", row->metrics);
     return query_run(&q, err);
 }
 

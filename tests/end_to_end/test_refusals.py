@@ -33,7 +33,7 @@ class RefusalsTest(ServiceTest):
                 self.assertIn(phrase, errors[pointer])
 
     def changed(self, **more):
-        return spec(self.dataset, "arm", **more)
+        return dict(spec(self.dataset, "arm"), **more)
 
     def layers(self, *layers):
         return self.changed(model={"layers": list(layers)})
@@ -68,7 +68,7 @@ class RefusalsTest(ServiceTest):
         for key, value in (("epochs", "ten"), ("epochs", 2.5), ("epochs", None),
                            ("batch_size", []), ("batch_size", {}), ("seed", "x"),
                            ("seed", 1.5), ("name", 7), ("model", []), ("model", "big"),
-                           ("features", 3), ("optimizer", 3), ("loss", []), ("split", "x"),
+                           ("features", 3), ("optimizer", 3), ("loss", []), ("split", 7),
                            ("early_stopping", 4), ("resources", []), ("metadata", "x"),
                            ("priority", "high"), ("checkpoint", 1), ("gradient_clip", "no"),
                            ("learning_rate_schedule", 5)):
@@ -190,14 +190,14 @@ class RefusalsTest(ServiceTest):
     def raw(self, data):
         """Bytes on a socket; the status line that comes back ("" when it was just closed)."""
         with socket.create_connection(("127.0.0.1", self.service.port), timeout=10) as peer:
-            peer.sendall(data)
-            peer.shutdown(socket.SHUT_WR)
             answer = b""
             try:
-                while chunk := peer.recv(65536):
+                peer.sendall(data)
+                peer.shutdown(socket.SHUT_WR)
+                while b"\r\n" not in answer and (chunk := peer.recv(65536)):
                     answer += chunk
-            except ConnectionResetError:
-                pass
+            except OSError as error:
+                self.assertNotIsInstance(error, TimeoutError)
             return answer.split(b"\r\n")[0].decode()
 
     def test_bytes_that_are_no_http(self):
@@ -210,7 +210,8 @@ class RefusalsTest(ServiceTest):
                      b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"):
             with self.subTest(data=data[:30]):
                 status = self.raw(data)
-                self.assertTrue(status == "" or status.split()[1].startswith("4"), status)
+                self.assertTrue(status == "" or status.split()[1][0] == "4" or
+                                status.split()[1] == "505", status)
 
     def test_a_foreign_host_and_origin_are_refused(self):
         status, _, _ = self.service.request("GET", "/v1/jobs", headers={"Host": "evil.example"})
