@@ -16,7 +16,7 @@
 
 static double naive_cross_entropy(const float *x, size_t label, size_t width)
 {
-    double largest = -INFINITY, sum = 0;
+    double largest = (double)x[0], sum = 0;
     for (size_t j = 0; j < width; j++)
         largest = fmax(largest, (double)x[j]);
     for (size_t j = 0; j < width; j++)

@@ -89,7 +89,7 @@ static void test_plateau_reduces_after_more_than_patience_bad_epochs(void **stat
     assert_false(schedule_observe(&schedule, &plateau, 4.0, false));
     assert_false(
         schedule_observe(&schedule, &plateau, 3.95, false)); /* not by min_delta */
-    assert_false(schedule_observe(&schedule, &plateau, NAN, false));
+    assert_false(schedule_observe(&schedule, &plateau, (double)NAN, false));
     assert_true(schedule_rate(&schedule, 0, &plateau) == 0.8);
     assert_true(schedule_observe(&schedule, &plateau, 4.5, false));
     assert_true(fabs(schedule_rate(&schedule, 0, &plateau) - 0.4) <= 1e-15);
