@@ -183,6 +183,7 @@ static void send_more(void *context)
     int rc = blob_feed_send(&serving->feed, serving->sched, serving->worker, &err);
     if (rc != 0 && rc != ERR_EOF) {
         serving->feed.blob = 0;
+        serving->leaving = true;
         fail_questions(serving, true, &err);
         worker_process_kill(serving->worker, WORKER_STOPPED, err.text);
     }
@@ -407,6 +408,7 @@ void serving_end_all(struct sched *sched)
     for (struct serving *s = sched->servings; s; s = next) {
         next = s->next;
         fail_questions(s, true, &err);
+        s->leaving = true;
         if (s->worker)
             worker_process_kill(s->worker, WORKER_STOPPED, "the daemon ends");
         else
