@@ -38,7 +38,7 @@ static int reserve(struct buffer *buffer, size_t extra)
 {
     if (buffer->status != 0)
         return buffer->status;
-    if (extra > buffer->maximum - buffer->length || buffer->maximum == SIZE_MAX)
+    if (extra > buffer->maximum - buffer->length || extra == SIZE_MAX - buffer->length)
         return buffer->status = ERR_TOO_LARGE;
     size_t needed = buffer->length + extra + 1;
     if (needed <= buffer->capacity)

@@ -78,6 +78,6 @@ const char *error_code_name(int code)
         "conflict",  "io",            "no_space", "eof",       "corrupt",
         "cancelled", "timeout",       "busy",     "protocol",  "internal",
     };
-    size_t index = code <= 0 ? (size_t)-code : sizeof(names);
+    size_t index = code <= 0 ? (size_t)(-(long long)code) : sizeof(names);
     return index < sizeof(names) / sizeof(names[0]) ? names[index] : "unknown";
 }

@@ -14,9 +14,10 @@ bool mem_multiply(size_t a, size_t b, size_t *ret_product)
 
 void *mem_alloc_array(size_t count, size_t size)
 {
-    if (count == 0 || size == 0)
-        return calloc(1, 1);
-    return calloc(count, size);
+    size_t bytes;
+    if (!mem_multiply(count, size, &bytes))
+        return NULL;
+    return bytes > 0 ? calloc(count, size) : calloc(1, 1);
 }
 
 void *mem_alloc(size_t size)

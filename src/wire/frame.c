@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static void put_header(unsigned char header[FRAME_HEADER_BYTES], unsigned type, size_t length)
+static void put_header(unsigned char header[FRAME_HEADER_BYTES], unsigned type,
+                       size_t length)
 {
     uint32_t counted = (uint32_t)length + 1;
     header[0] = (unsigned char)(counted >> 24);
@@ -88,9 +89,11 @@ static void take(unsigned char *target, size_t wanted, size_t *filled,
 static int begin_payload(struct frame_reader *reader, struct error *err)
 {
     const unsigned char *h = reader->header;
-    uint32_t counted = (uint32_t)h[0] << 24 | (uint32_t)h[1] << 16 | (uint32_t)h[2] << 8 | h[3];
+    uint32_t counted =
+        (uint32_t)h[0] << 24 | (uint32_t)h[1] << 16 | (uint32_t)h[2] << 8 | h[3];
     if (counted == 0 || counted - 1 > FRAME_MAX_PAYLOAD)
-        return error_set(err, ERR_PROTOCOL, "a frame of %u bytes is not possible", counted);
+        return error_set(err, ERR_PROTOCOL, "a frame of %u bytes is not possible",
+                         counted);
     size_t length = counted - 1;
     if (!conversation_accept(&reader->conversation, h[4], length))
         return error_set(err, ERR_PROTOCOL,
@@ -99,7 +102,8 @@ static int begin_payload(struct frame_reader *reader, struct error *err)
     if (length > reader->payload_capacity) {
         unsigned char *payload = mem_resize_array(reader->payload, length, 1);
         if (!payload)
-            return error_set(err, ERR_NOMEM, "no memory for a message of %zu bytes", length);
+            return error_set(err, ERR_NOMEM, "no memory for a message of %zu bytes",
+                             length);
         reader->payload = payload;
         reader->payload_capacity = length;
     }
@@ -120,11 +124,15 @@ int frame_reader_push(struct frame_reader *reader, const unsigned char **bytes,
         if (reader->header_filled < FRAME_HEADER_BYTES)
             return 0;
         int rc = begin_payload(reader, err);
-        if (rc != 0)
+        if (rc != 0) {
+            reader->conversation.ended = true; /* whatever follows is refused, too */
+            reader->header_filled = 0;
             return rc;
+        }
     }
     if (reader->payload_length > 0)
-        take(reader->payload, reader->payload_length, &reader->payload_filled, bytes, length);
+        take(reader->payload, reader->payload_length, &reader->payload_filled, bytes,
+             length);
     if (reader->payload_filled < reader->payload_length)
         return 0;
     reader->delivered = true;

@@ -58,15 +58,16 @@ struct frame_reader {
 void frame_reader_init(struct frame_reader *reader, enum message_sender from);
 void frame_reader_release(struct frame_reader *reader);
 
-/* Takes bytes from [*bytes, *bytes + *length) and moves both past what was used. Returns 1
- * and sets *ret_frame when a frame is whole, 0 when more bytes are needed, or a negative
- * error. Call again until 0: more frames may be in the same bytes. */
+/* Takes bytes from [*bytes, *bytes + *length) and moves both past what was used. Returns
+ * 1 and sets *ret_frame when a frame is whole, 0 when more bytes are needed, or a
+ * negative error. Call again until 0: more frames may be in the same bytes. After an
+ * error every further frame is refused. */
 int frame_reader_push(struct frame_reader *reader, const unsigned char **bytes,
                       size_t *length, struct frame *ret_frame, struct error *err)
     __attribute__((warn_unused_result));
 
-/* Reads from a blocking descriptor until one frame is whole. ERR_EOF when the peer closed
- * between frames. */
+/* Reads from a blocking descriptor until one frame is whole, and nothing past it. ERR_EOF
+ * when the peer closed, be it between frames or within one. */
 int frame_read(struct frame_reader *reader, int fd, struct frame *ret_frame,
                struct error *err) __attribute__((warn_unused_result));
 
