@@ -58,9 +58,9 @@ static int32_t find_value(const float *values, size_t count, float wanted)
 static int labels_of_numbers(const struct column_facts *column, const float *numbers,
                              size_t rows, int32_t *ret_labels, struct error *err)
 {
-    float *values;
+    float *values = NULL;
     int rc = read_values(column, &values, err);
-    if (rc != 0)
+    if (!values)
         return rc;
     for (size_t row = 0; row < rows && rc == 0; row++) {
         ret_labels[row] = MISSING_CODE;
@@ -79,9 +79,9 @@ static int labels_of_numbers(const struct column_facts *column, const float *num
 static int numbers_of_codes(const struct column_facts *column, const int32_t *codes,
                             size_t rows, float *ret_numbers, struct error *err)
 {
-    float *values;
+    float *values = NULL;
     int rc = read_values(column, &values, err);
-    if (rc != 0)
+    if (!values)
         return rc;
     for (size_t row = 0; row < rows; row++)
         ret_numbers[row] = codes[row] < 0 ? NAN : values[codes[row]];

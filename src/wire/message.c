@@ -13,28 +13,28 @@ enum rule {
 
 struct row {
     unsigned type;
+    unsigned rules; /* of enum rule */
     const char *name;
+    size_t max_payload;
     enum message_sender from;
     bool from_both;
-    unsigned rules;
-    size_t max_payload;
 };
 
 static const struct row rows[] = {
-    {MESSAGE_TASK, "task", FROM_DAEMON, false, OPENS, MIB(8)},
-    {MESSAGE_BLOB, "blob", FROM_DAEMON, true, IS_BLOB, MESSAGE_BLOB_BYTES},
-    {MESSAGE_BLOB_END, "blob_end", FROM_DAEMON, true, IS_BLOB, 0},
-    {MESSAGE_COMMAND, "command", FROM_DAEMON, false, 0, KIB(4)},
-    {MESSAGE_REQUEST, "request", FROM_DAEMON, false, 0, MIB(32)},
-    {MESSAGE_READY, "ready", FROM_WORKER, false, OPENS, KIB(64)},
-    {MESSAGE_PROGRESS, "progress", FROM_WORKER, false, 0, KIB(64)},
-    {MESSAGE_METRICS, "metrics", FROM_WORKER, false, 0, MIB(4)},
-    {MESSAGE_EVENT, "event", FROM_WORKER, false, 0, KIB(64)},
-    {MESSAGE_CHECKPOINT, "checkpoint", FROM_WORKER, false, OPENS_BLOB, KIB(64)},
-    {MESSAGE_MODEL, "model", FROM_WORKER, false, OPENS_BLOB, MIB(16)},
-    {MESSAGE_REPLY, "reply", FROM_WORKER, false, 0, MIB(32)},
-    {MESSAGE_DONE, "done", FROM_WORKER, false, ENDS, MIB(8)},
-    {MESSAGE_FAILED, "failed", FROM_WORKER, false, ENDS, KIB(256)},
+    {MESSAGE_TASK, OPENS, "task", MIB(8), FROM_DAEMON, false},
+    {MESSAGE_BLOB, IS_BLOB, "blob", MESSAGE_BLOB_BYTES, FROM_DAEMON, true},
+    {MESSAGE_BLOB_END, IS_BLOB, "blob_end", 0, FROM_DAEMON, true},
+    {MESSAGE_COMMAND, 0, "command", KIB(4), FROM_DAEMON, false},
+    {MESSAGE_REQUEST, 0, "request", MIB(32), FROM_DAEMON, false},
+    {MESSAGE_READY, OPENS, "ready", KIB(64), FROM_WORKER, false},
+    {MESSAGE_PROGRESS, 0, "progress", KIB(64), FROM_WORKER, false},
+    {MESSAGE_METRICS, 0, "metrics", MIB(4), FROM_WORKER, false},
+    {MESSAGE_EVENT, 0, "event", KIB(64), FROM_WORKER, false},
+    {MESSAGE_CHECKPOINT, OPENS_BLOB, "checkpoint", KIB(64), FROM_WORKER, false},
+    {MESSAGE_MODEL, OPENS_BLOB, "model", MIB(16), FROM_WORKER, false},
+    {MESSAGE_REPLY, 0, "reply", MIB(32), FROM_WORKER, false},
+    {MESSAGE_DONE, ENDS, "done", MIB(8), FROM_WORKER, false},
+    {MESSAGE_FAILED, ENDS, "failed", KIB(256), FROM_WORKER, false},
 };
 
 static const struct row *find(unsigned type)
