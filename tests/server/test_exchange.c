@@ -385,6 +385,36 @@ static void test_a_client_that_goes_away_leaves_nothing(void **state)
     assert_int_equal(system(command), 0); /* NOLINT: a path of our own making */
 }
 
+static void test_a_client_that_ends_half_way_is_let_go(void **state)
+{
+    (void)state;
+    static const char *const halves[] = {
+        "GET /echo/a HTT",
+        "GET /echo/a HTTP/1.1\r\n" HOST,
+        "POST /length HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\n{}",
+        "POST /length HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2\r\n{}",
+    };
+    enum { COUNT = 40 };
+    int fds[COUNT];
+    int whole = client_connect(&fixture); /* a client that merely waits is kept */
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = client_connect(&fixture);
+        client_send(fds[i], halves[i % 4]);
+        shutdown(fds[i], SHUT_WR); /* the end may come together with the data */
+    }
+    for (int i = 0; i < COUNT; i++) {
+        char byte;
+        assert_int_equal(recv(fds[i], &byte, 1, 0), 0);
+        close(fds[i]);
+    }
+    client_send(whole, "GET /echo/a HTTP/1.1\r\n" HOST "\r\n");
+    shutdown(whole, SHUT_WR);
+    struct client_reply reply = client_read(whole, false);
+    assert_int_equal(reply.status, 200);
+    client_reply_release(&reply);
+    close(whole);
+}
+
 static void test_malformed_http_ends_the_connection_and_not_the_server(void **state)
 {
     (void)state;
@@ -429,6 +459,7 @@ int main(void)
         TEST(test_accept_must_name_the_type_and_prefer_it),
         TEST(test_uploads_are_streamed_and_checked),
         TEST(test_a_client_that_goes_away_leaves_nothing),
+        TEST(test_a_client_that_ends_half_way_is_let_go),
         TEST(test_malformed_http_ends_the_connection_and_not_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@
 #include "reply.h"
 #include "response.h"
 #include "upload.h"
+#include "watch.h"
 
 #include <assert.h>
 #include <string.h>
@@ -67,6 +68,7 @@ static bool is_replied(struct request *request)
 static enum MHD_Result queue_reply(struct request *request)
 {
     request->phase = PHASE_REPLYING;
+    watch_set(request->connection, WATCH_BUSY);
     return response_queue(request);
 }
 
@@ -100,6 +102,7 @@ static enum MHD_Result begin(struct request *request, const char *method)
 {
     request->phase = PHASE_BODY;
     admission_check(request, method);
+    watch_set(request->connection, request->body_expected ? WATCH_RECEIVING : WATCH_BUSY);
     if (!is_replied(request) || !request->body_expected)
         return MHD_YES; /* goes on, or replies in the next call, which keeps the
                            connection */
@@ -159,6 +162,7 @@ static enum MHD_Result handle(struct request *request)
 {
     struct http_listener *listener = request->listener;
     request->phase = PHASE_HANDLING;
+    watch_set(request->connection, WATCH_BUSY);
     /* Counted before the look at `draining`, so that http_drain() sees either. */
     atomic_fetch_add(&listener->handling, 1);
     if (atomic_load(&request->server->draining)) {
@@ -218,10 +222,10 @@ static void log_request(const struct request *request, unsigned status,
 void exchange_completed(void *context, struct MHD_Connection *connection,
                         void **request_slot, enum MHD_RequestTerminationCode code)
 {
-    (void)connection;
     (void)code;
     struct http_listener *listener = context;
     struct request *request = *request_slot;
+    watch_set(connection, WATCH_IDLE);
     if (!request)
         return;
     *request_slot = NULL;

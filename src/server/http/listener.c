@@ -13,6 +13,7 @@
 #include "counters.h"
 #include "exchange.h"
 #include "folders.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -130,6 +131,7 @@ static int start_daemon(struct http_listener *listener, int fd, struct error *er
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)exchange_open, listener},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)watch_notify, listener->watch},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)exchange_completed, listener},
         {MHD_OPTION_END, 0, NULL},
     };
@@ -144,6 +146,7 @@ static int start_daemon(struct http_listener *listener, int fd, struct error *er
 
 static void release(struct http_listener *listener)
 {
+    watch_stop(listener->watch);
     background_stop(listener->background);
     auth_free(listener->auth);
     counters_free(listener->counters);
@@ -167,6 +170,8 @@ static int set_up(struct http_listener *listener, struct error *err)
     if (!listener->auth || !listener->counters)
         return error_set(err, ERR_NOMEM, "no memory for the HTTP server");
     rc = folders_prepare(listener->server, err);
+    if (rc == 0)
+        rc = watch_start(&listener->watch, err);
     return rc != 0 ? rc : background_start(&listener->background, err);
 }
 

@@ -13,6 +13,7 @@
 struct auth;
 struct background;
 struct counters;
+struct watch;
 
 struct http_listener {
     struct server *server;
@@ -23,7 +24,8 @@ struct http_listener {
     struct auth *auth;         /* owned */
     struct counters *counters; /* owned */
     struct background
-        *background; /* owned: slow work that is neither HTTP's nor sched's */
+        *background;     /* owned: slow work that is neither HTTP's nor sched's */
+    struct watch *watch; /* owned */
     struct stream_list streams;
     atomic_int handling;  /* handlers that run */
     atomic_int suspended; /* requests that wait for a reply from another thread */
