@@ -23,9 +23,12 @@ void moments_merge(struct moments *moments)
         moments->block_squares - moments->block_sum * (moments->block_sum / count);
     moments->m2 += block_m2 > 0 ? block_m2 : 0;
     if (moments->count > 0) {
+        /* The mean so far as high + low, so that large numbers close together keep their
+         * differences. */
         double before = (double)moments->count;
-        double delta = moments->shift + moments->block_sum / count -
-                       (moments->sum + moments->lost) / before;
+        double high = (moments->sum + moments->lost) / before;
+        double low = (fma(-high, before, moments->sum) + moments->lost) / before;
+        double delta = (moments->shift - high) + (moments->block_sum / count - low);
         moments->m2 += delta * delta * (before * count / (before + count));
     }
     add_compensated(moments, moments->shift * count);

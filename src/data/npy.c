@@ -92,14 +92,14 @@ static bool read_shape(struct literal *literal, struct array_header *header)
         return false;
     while (!skip(literal, ')')) {
         int64_t dimension;
-        if (header->rank > 0 && literal->at[-1] != ',')
-            return false;
         if (!read_dimension(literal, &dimension))
             return false;
         if (header->rank < ARRAY_MAX_RANK)
             header->dims[header->rank] = dimension;
         header->rank++;
-        if (!skip(literal, ',') && (literal->at == literal->end || *literal->at != ')'))
+        if (skip(literal, ')'))
+            break;
+        if (!skip(literal, ','))
             return false;
     }
     return true;
