@@ -33,7 +33,8 @@ int error_set(struct error *err, int code, const char *format, ...)
     return code;
 }
 
-int error_set_at(struct error *err, int code, const char *pointer, const char *format, ...)
+int error_set_at(struct error *err, int code, const char *pointer, const char *format,
+                 ...)
 {
     va_list args;
     va_start(args, format);
@@ -74,9 +75,9 @@ int error_set_errno(struct error *err, int errno_value, const char *format, ...)
 const char *error_code_name(int code)
 {
     static const char *const names[] = {
-        "ok",        "out_of_memory", "invalid",  "too_large", "not_found",
-        "conflict",  "io",            "no_space", "eof",       "corrupt",
-        "cancelled", "timeout",       "busy",     "protocol",  "internal",
+        "ok",   "out_of_memory", "invalid",  "too_large", "not_found", "conflict",
+        "io",   "no_space",      "eof",      "corrupt",   "cancelled", "timeout",
+        "busy", "protocol",      "internal",
     };
     size_t index = code <= 0 ? (size_t)(-(long long)code) : sizeof(names);
     return index < sizeof(names) / sizeof(names[0]) ? names[index] : "unknown";

@@ -43,8 +43,8 @@ int error_set(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The same with a JSON Pointer. */
-int error_set_at(struct error *err, int code, const char *pointer, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+int error_set_at(struct error *err, int code, const char *pointer, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
 
 /* The same for a failed system call: appends strerror(errno_value); the code is
  * ERR_NO_SPACE for ENOSPC and EDQUOT, ERR_NOMEM for ENOMEM, otherwise ERR_IO. */

@@ -10,7 +10,6 @@
 
 #define ID_SIZE 32 /* the longest identifier, 4 + 1 + 26 characters, and a NUL */
 
-
 /* A new identifier such as "job_01k…". `prefix` is "ds", "job", "mdl", "swp", "ckpt" or
  * another of at most 4 letters (the underscore is added). Thread-safe. */
 void id_make(const char *prefix, char ret_id[static ID_SIZE]);

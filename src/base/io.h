@@ -29,7 +29,8 @@ int io_pwrite_full(int fd, const void *bytes, size_t length, uint64_t offset)
 int io_file_size(int fd, uint64_t *ret_bytes) __attribute__((warn_unused_result));
 
 /* Syncs a folder, so that a rename or unlink in it is durable. */
-int io_sync_folder(const char *path, struct error *err) __attribute__((warn_unused_result));
+int io_sync_folder(const char *path, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* Closes *fd unless it is negative, and sets it to -1. */
 void io_close(int *fd);

@@ -19,8 +19,8 @@
  *                                   <-    REPLY {json}, one for each REQUEST, in order
  *
  * Closing its standard input tells a serving worker to end, and any other to give up.
- * Payloads named {json} are one JSON object in UTF-8; BLOB is raw bytes; BLOB_END is empty.
- * docs/ARCHITECTURE.md lists the fields of each.
+ * Payloads named {json} are one JSON object in UTF-8; BLOB is raw bytes; BLOB_END is
+ * empty. docs/ARCHITECTURE.md lists the fields of each.
  */
 #ifndef BACKPROP_MESSAGE_H
 #define BACKPROP_MESSAGE_H
