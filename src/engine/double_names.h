@@ -75,6 +75,7 @@
 #define run_input run_input_double
 #define run_input_gradient run_input_gradient_double
 #define run_new run_new_double
+#define run_observe_only run_observe_only_double
 #define run_output run_output_double
 #define run_output_gradient run_output_gradient_double
 #define stepper_block_reals stepper_block_reals_double
@@ -94,9 +95,14 @@
 #define stepper_plan_update stepper_plan_update_double
 #define stepper_train stepper_train_double
 #define stepper_update_slice stepper_update_slice_double
+#define vector_absolute_sum vector_absolute_sum_double
 #define vector_add vector_add_double
 #define vector_clamp vector_clamp_double
+#define vector_dot vector_dot_double
+#define vector_exp vector_exp_double
+#define vector_max vector_max_double
 #define vector_scale vector_scale_double
 #define vector_square_sum vector_square_sum_double
+#define vector_sum vector_sum_double
 
 #endif

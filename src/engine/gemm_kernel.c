@@ -214,20 +214,15 @@ KERNEL static void column_product(const struct product *p)
 {
     for (size_t i = 0; i < p->m; i++) {
         const real *a = p->a + i * p->a_row;
-        real sums[MAX_WIDTH] = {0};
+        real_lanes sums = {0};
         size_t k = 0;
-        for (; k + MAX_WIDTH <= p->k; k += MAX_WIDTH) {
-            for (size_t lane = 0; lane < MAX_WIDTH; lane++)
-                sums[lane] += a[k + lane] * p->b[k + lane];
-        }
-        for (size_t lane = 0; k < p->k; k++, lane++)
-            sums[lane] += a[k] * p->b[k];
-        for (size_t half = MAX_WIDTH / 2; half > 0; half /= 2) {
-            for (size_t lane = 0; lane < half; lane++)
-                sums[lane] += sums[lane + half];
-        }
+        for (; k + LANES <= p->k; k += LANES)
+            sums += *(const real_lanes *)(a + k) * *(const real_lanes *)(p->b + k);
+        real sum = lanes_sum(&sums);
+        for (; k < p->k; k++)
+            sum += a[k] * p->b[k];
         real *c = p->c + i * p->c_row;
-        *c = p->beta ? *c + sums[0] : sums[0];
+        *c = p->beta ? *c + sum : sum;
     }
 }
 

@@ -150,6 +150,10 @@ struct activation_sums {
     size_t units;
     const real *largest; /* [units]: largest magnitude over rows (and positions) */
 };
+/* Observed forwards look only at nodes n with nodes[n] (borrowed; NULL: at all, as at the
+ * start); what run_activation() says of others is not of this forward. */
+void run_observe_only(struct run *run, const bool *nodes);
+
 struct activation_sums run_activation(const struct run *run, int which_node);
 
 #endif

@@ -1,7 +1,6 @@
 /* See kernels.h. */
 #include "kernels.h"
-
-#define LANES 16
+#include "vector_math.h"
 
 KERNEL void vector_add(real *restrict y, const real *restrict x, size_t count)
 {
@@ -23,21 +22,80 @@ KERNEL void vector_clamp(real *y, real limit, size_t count)
     }
 }
 
-KERNEL double vector_square_sum(const real *x, size_t count)
+#define DOUBLE_SUM(name, term)                                                           \
+    KERNEL double name(const real *x, size_t count)                                      \
+    {                                                                                    \
+        double sums[LANES] = {0};                                                        \
+        size_t i = 0;                                                                    \
+        for (; i + LANES <= count; i += LANES) {                                         \
+            for (size_t lane = 0; lane < LANES; lane++) {                                \
+                double value = (double)x[i + lane];                                      \
+                sums[lane] += term;                                                      \
+            }                                                                            \
+        }                                                                                \
+        for (size_t lane = 0; i < count; i++, lane++) {                                  \
+            double value = (double)x[i];                                                 \
+            sums[lane] += term;                                                          \
+        }                                                                                \
+        for (size_t half = LANES / 2; half > 0; half /= 2) {                             \
+            for (size_t lane = 0; lane < half; lane++)                                   \
+                sums[lane] += sums[lane + half];                                         \
+        }                                                                                \
+        return sums[0];                                                                  \
+    }
+
+DOUBLE_SUM(vector_sum, value)
+DOUBLE_SUM(vector_absolute_sum, value < 0 ? -value : value)
+DOUBLE_SUM(vector_square_sum, value *value)
+
+KERNEL real vector_dot(const real *x, const real *y, size_t count)
 {
-    double sums[LANES] = {0};
+    real_lanes sums = {0};
     size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        for (size_t lane = 0; lane < LANES; lane++)
-            sums[lane] += (double)x[i + lane] * (double)x[i + lane];
+    for (; i + LANES <= count; i += LANES)
+        sums += *(const real_lanes *)(x + i) * *(const real_lanes *)(y + i);
+    real sum = lanes_sum(&sums);
+    for (; i < count; i++)
+        sum += x[i] * y[i];
+    return sum;
+}
+
+/* What comparing lanes gives: all bits set where it is true. */
+typedef __typeof__((real_lanes){0} > (real_lanes){0}) lanes_mask;
+
+KERNEL real vector_max(const real *x, size_t count)
+{
+    real largest = x[0];
+    size_t i = 0;
+    if (count >= LANES) {
+        real_lanes most = *(const real_lanes *)x;
+        for (i = LANES; i + LANES <= count; i += LANES) {
+            real_lanes part = *(const real_lanes *)(x + i);
+            lanes_mask above = part > most;
+            most = (real_lanes)((above & (lanes_mask)part) | (~above & (lanes_mask)most));
+        }
+        largest = most[0];
+        for (size_t lane = 1; lane < LANES; lane++)
+            largest = most[lane] > largest ? most[lane] : largest;
     }
-    for (size_t lane = 0; i < count; i++, lane++)
-        sums[lane] += (double)x[i] * (double)x[i];
-    for (size_t half = LANES / 2; half > 0; half /= 2) {
-        for (size_t lane = 0; lane < half; lane++)
-            sums[lane] += sums[lane + half];
-    }
-    return sums[0];
+    for (; i < count; i++)
+        largest = x[i] > largest ? x[i] : largest;
+    return largest;
+}
+
+KERNEL real vector_exp(const real *x, real shift, real *y, size_t count)
+{
+    ELEMENTWISE
+    for (size_t i = 0; i < count; i++)
+        y[i] = real_exp(x[i] - shift);
+    real_lanes sums = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        sums += *(const real_lanes *)(y + i);
+    real sum = lanes_sum(&sums);
+    for (; i < count; i++)
+        sum += y[i];
+    return sum;
 }
 
 KERNEL void column_sum(const real *restrict x, size_t rows, size_t width,

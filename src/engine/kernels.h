@@ -8,7 +8,9 @@
  * with clang (whose version 14 cannot export such functions) there is only the baseline.
  *
  * Sums run in LANES partial sums that are added in a fixed order: vectorisable without
- * reassociation by the compiler, and the same bits at any vector width.
+ * reassociation by the compiler, and the same bits at any vector width. `real_lanes` is
+ * that many numbers as one value, for loops in which gcc picks the wrong loop to
+ * vectorise.
  */
 #ifndef BACKPROP_KERNELS_H
 #define BACKPROP_KERNELS_H
@@ -33,6 +35,24 @@
 #define ELEMENTWISE
 #endif
 
+#define LANES 16
+typedef real real_lanes
+    __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
+
+/* The sum of the lanes, pairs first, so that it does not depend on how they were added.
+ */
+static inline real lanes_sum(const real_lanes *x)
+{
+    real sums[LANES];
+    for (size_t lane = 0; lane < LANES; lane++)
+        sums[lane] = (*x)[lane];
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        for (size_t lane = 0; lane < half; lane++)
+            sums[lane] += sums[lane + half];
+    }
+    return sums[0];
+}
+
 /* y[i] += x[i] */
 void vector_add(real *restrict y, const real *restrict x, size_t count);
 
@@ -42,8 +62,19 @@ void vector_scale(real *y, real factor, size_t count);
 /* y[i] = min(max(y[i], -limit), limit); NaN stays NaN. */
 void vector_clamp(real *y, real limit, size_t count);
 
-/* Sum of x[i]². Each square is exact in double; LANES sums in double. */
+/* Sums in double: of x[i], of |x[i]|, of x[i]². */
+double vector_sum(const real *x, size_t count);
+double vector_absolute_sum(const real *x, size_t count);
 double vector_square_sum(const real *x, size_t count);
+
+/* Sum of x[i] * y[i]. */
+real vector_dot(const real *x, const real *y, size_t count);
+
+/* The largest x[i], count > 0. Where there are NaN, the largest of the others or NaN. */
+real vector_max(const real *x, size_t count);
+
+/* y[i] = e^(x[i] - shift), returns their sum. y may be x. */
+real vector_exp(const real *x, real shift, real *y, size_t count);
 
 /* Fills columns [0, width) of y: [rows, width] with the row bias. */
 void row_fill(real *restrict y, const real *restrict bias, size_t rows, size_t width);

@@ -1,13 +1,12 @@
-/* See loss.h. Sums of losses are taken in double and in LANES partial sums, in a fixed
- * order; what follows the logits is vector code of the engine's own precision. */
+/* See loss.h. Sums over rows are taken in double, in a fixed order; what is done to each
+ * number is vector code of the engine's own precision, in blocks that stay in the cache.
+ */
 #include "loss.h"
 #include "kernels.h"
 #include "vector_math.h"
 
 #include <assert.h>
 #include <math.h>
-
-#define LANES 16
 
 /* What a row of the table gets. */
 struct loss_call {
@@ -19,40 +18,21 @@ struct loss_call {
     real *gradient; /* NULL: not wanted */
 };
 
-static double add_lanes(const double lanes[LANES])
-{
-    double sum = 0;
-    for (size_t lane = 0; lane < LANES; lane++)
-        sum += lanes[lane];
-    return sum;
-}
+/* Numbers worked on at a time. */
+#define BLOCK 1024
 
-/* e[j] = e^(x[j] - largest) for one row; returns the sum. `e` may be NULL. A vector past
- * the end of the row is filled up with numbers whose power is 0. */
-KERNEL static real row_powers(const real *x, size_t width, real largest, real *e)
+/* The sum of e^(x[j] - largest) over a row; the powers go to `gradient` unless it is
+ * NULL. */
+static real row_powers(const real *x, size_t width, real largest, real *gradient)
 {
-    real sums[LANES] = {0};
-    for (size_t j = 0; j < width; j += LANES) {
-        real block[LANES];
-        size_t count = width - j < LANES ? width - j : LANES;
-        for (size_t lane = 0; lane < LANES; lane++)
-            block[lane] = (real)-1e4;
-        for (size_t lane = 0; lane < count; lane++)
-            block[lane] = x[j + lane] - largest;
-        for (size_t lane = 0; lane < LANES; lane++) {
-            block[lane] = real_exp(block[lane]);
-            sums[lane] += block[lane];
-        }
-        if (e) {
-            for (size_t lane = 0; lane < count; lane++)
-                e[j + lane] = block[lane];
-        }
+    if (gradient)
+        return vector_exp(x, largest, gradient, width);
+    real sum = 0;
+    for (size_t j = 0; j < width; j += BLOCK) {
+        real block[BLOCK];
+        sum += vector_exp(x + j, largest, block, width - j < BLOCK ? width - j : BLOCK);
     }
-    for (size_t half = LANES / 2; half > 0; half /= 2) {
-        for (size_t lane = 0; lane < half; lane++)
-            sums[lane] += sums[lane + half];
-    }
-    return sums[0];
+    return sum;
 }
 
 /* loss = log(sum_j e^(x_j - max)) + max - x_label; its gradient is softmax(x) - one_hot.
@@ -64,13 +44,14 @@ static void cross_entropy(const struct loss_call *call, struct loss_sums *sums)
         const real *x = call->output + r * call->width;
         real *gradient = call->gradient ? call->gradient + r * call->width : NULL;
         assert(labels[r] >= 0 && (size_t)labels[r] < call->width);
-        size_t label = (size_t)labels[r], best = 0;
-        for (size_t j = 1; j < call->width; j++)
-            best = x[j] > x[best] ? j : best;
-        real largest = x[best], of_label = x[label];
+        size_t label = (size_t)labels[r];
+        real largest = vector_max(x, call->width), of_label = x[label];
+        bool correct = of_label >= largest; /* the first, where several are largest: */
+        for (size_t j = 0; correct && j < label; j++)
+            correct = x[j] < largest;
         real sum = row_powers(x, call->width, largest, gradient);
         sums->loss += log((double)sum) + ((double)largest - (double)of_label);
-        sums->correct += best == label;
+        sums->correct += correct;
         if (gradient) {
             vector_scale(gradient, call->scale / sum, call->width);
             gradient[label] -= call->scale;
@@ -93,49 +74,55 @@ static void binary_cross_entropy(const struct loss_call *call, struct loss_sums 
     }
 }
 
-/*
- * Losses of one number's error e = output - target: an inline value and slope, made into
- * the loop over a slice by NUMBER_LOSS.
+/* Adds the figures of a block of errors e = output - target; `values` are their losses.
  */
-struct number_sums {
-    double loss[LANES], absolute[LANES], square[LANES], target[LANES],
-        target_square[LANES];
-};
+static void add_block(const struct loss_call *call, const real *errors,
+                      const real *values, const real *targets, size_t count,
+                      struct loss_sums *sums)
+{
+    sums->loss += vector_sum(values, count) / (double)call->width;
+    sums->absolute_error += vector_absolute_sum(errors, count);
+    sums->squared_error += vector_square_sum(errors, count);
+    sums->target_sum += vector_sum(targets, count);
+    sums->target_square_sum += vector_square_sum(targets, count);
+    sums->values += count;
+}
 
+/*
+ * Losses of one number's error e: an inline value and slope, made into the loop over a
+ * slice by NUMBER_LOSS.
+ */
 #define NUMBER_LOSS(function)                                                            \
-    static inline void function##_one(const struct loss_call *call, size_t i,            \
-                                      struct number_sums *sums, size_t lane)             \
+    KERNEL static void function##_block(const struct loss_call *call, size_t first,      \
+                                        size_t count, real *errors, real *values,        \
+                                        real *targets)                                   \
     {                                                                                    \
-        const float *targets = call->target;                                             \
-        real e = call->output[i] - (real)targets[i];                                     \
-        double t = (double)targets[i];                                                   \
-        sums->loss[lane] += (double)function##_value(e, call->delta);                    \
-        sums->absolute[lane] += fabs((double)e);                                         \
-        sums->square[lane] += (double)e * (double)e;                                     \
-        sums->target[lane] += t;                                                         \
-        sums->target_square[lane] += t * t;                                              \
-        if (call->gradient)                                                              \
-            call->gradient[i] = function##_slope(e, call->delta) * call->scale;          \
+        const real *output = call->output + first;                                       \
+        const float *target = (const float *)call->target + first;                       \
+        real delta = call->delta, scale = call->scale;                                   \
+        ELEMENTWISE                                                                      \
+        for (size_t i = 0; i < count; i++) {                                             \
+            targets[i] = (real)target[i];                                                \
+            errors[i] = output[i] - targets[i];                                          \
+            values[i] = function##_value(errors[i], delta);                              \
+        }                                                                                \
+        if (!call->gradient)                                                             \
+            return;                                                                      \
+        real *gradient = call->gradient + first;                                         \
+        ELEMENTWISE                                                                      \
+        for (size_t i = 0; i < count; i++)                                               \
+            gradient[i] = function##_slope(errors[i], delta) * scale;                    \
     }                                                                                    \
     static void function(const struct loss_call *call, struct loss_sums *sums)           \
     {                                                                                    \
-        struct number_sums lanes = {0};                                                  \
-        size_t count = call->rows * call->width;                                         \
-        for (size_t i = 0; i < count; i++)                                               \
-            function##_one(call, i, &lanes, i % LANES);                                  \
-        add_numbers(call, &lanes, sums);                                                 \
+        size_t total = call->rows * call->width;                                         \
+        for (size_t first = 0; first < total; first += BLOCK) {                          \
+            real errors[BLOCK], values[BLOCK], targets[BLOCK];                           \
+            size_t count = total - first < BLOCK ? total - first : BLOCK;                \
+            function##_block(call, first, count, errors, values, targets);               \
+            add_block(call, errors, values, targets, count, sums);                       \
+        }                                                                                \
     }
-
-static void add_numbers(const struct loss_call *call, const struct number_sums *lanes,
-                        struct loss_sums *sums)
-{
-    sums->loss += add_lanes(lanes->loss) / (double)call->width;
-    sums->absolute_error += add_lanes(lanes->absolute);
-    sums->squared_error += add_lanes(lanes->square);
-    sums->target_sum += add_lanes(lanes->target);
-    sums->target_square_sum += add_lanes(lanes->target_square);
-    sums->values += call->rows * call->width;
-}
 
 static inline real mse_value(real e, real delta)
 {

@@ -15,8 +15,8 @@
 
 #include <string.h>
 
-#define LANES 16 /* Philox blocks made at a time */
-#define BLOCK 4  /* random words of a block */
+/* LANES blocks are made at a time. */
+#define BLOCK 4 /* random words of one */
 #define CHUNK (LANES * BLOCK)
 
 struct dropout_config {

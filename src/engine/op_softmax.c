@@ -6,7 +6,6 @@
  */
 #include "kernels.h"
 #include "op_internal.h"
-#include "vector_math.h"
 
 static size_t last_axis(const struct node *node)
 {
@@ -14,49 +13,33 @@ static size_t last_axis(const struct node *node)
     return (size_t)shape->dims[shape->rank - 1];
 }
 
-/* x, y: [rows, width] */
-KERNEL static void softmax_rows(const real *x, real *y, size_t rows, size_t width)
+/* dx_j = y_j (dy_j - product) */
+KERNEL static void softmax_gradient(const real *y, const real *dy, real product, real *dx,
+                                    size_t width)
 {
-    for (size_t r = 0; r < rows; r++, x += width, y += width) {
-        real largest = x[0];
-        for (size_t j = 1; j < width; j++)
-            largest = x[j] > largest ? x[j] : largest;
-        ELEMENTWISE
-        for (size_t j = 0; j < width; j++)
-            y[j] = real_exp(x[j] - largest);
-        real sum = 0;
-        for (size_t j = 0; j < width; j++)
-            sum += y[j];
-        real scale = 1 / sum;
-        for (size_t j = 0; j < width; j++)
-            y[j] *= scale;
-    }
-}
-
-KERNEL static void softmax_gradient_rows(const real *y, const real *dy, real *dx,
-                                         size_t rows, size_t width)
-{
-    for (size_t r = 0; r < rows; r++, y += width, dy += width, dx += width) {
-        real product = 0;
-        for (size_t j = 0; j < width; j++)
-            product += dy[j] * y[j];
-        ELEMENTWISE
-        for (size_t j = 0; j < width; j++)
-            dx[j] = y[j] * (dy[j] - product);
-    }
+    ELEMENTWISE
+    for (size_t j = 0; j < width; j++)
+        dx[j] = y[j] * (dy[j] - product);
 }
 
 static void softmax_forward(const struct node *node, const struct op_call *call)
 {
-    size_t width = last_axis(node);
-    softmax_rows(call->x[0], call->y, call->rows * (node->width / width), width);
+    size_t width = last_axis(node), count = call->rows * node->width;
+    for (size_t i = 0; i < count; i += width) {
+        const real *x = call->x[0] + i;
+        real *y = call->y + i;
+        real sum = vector_exp(x, vector_max(x, width), y, width);
+        vector_scale(y, 1 / sum, width);
+    }
 }
 
 static void softmax_backward(const struct node *node, const struct op_call *call)
 {
-    size_t width = last_axis(node);
-    softmax_gradient_rows(call->y, call->dy, call->dx[0],
-                          call->rows * (node->width / width), width);
+    size_t width = last_axis(node), count = call->rows * node->width;
+    for (size_t i = 0; i < count; i += width) {
+        real product = vector_dot(call->dy + i, call->y + i, width);
+        softmax_gradient(call->y + i, call->dy + i, product, call->dx[0] + i, width);
+    }
 }
 
 const struct op op_softmax = {

@@ -17,6 +17,7 @@ struct run {
     struct op_call *calls; /* one for each node; where its memory is never changes */
     struct activation_sums *activations; /* one for each node */
     real *largest;                       /* graph->unit_count */
+    const bool *observed_nodes;          /* borrowed; NULL: all */
 };
 
 static real *place(const struct run *run, int buffer)
@@ -99,47 +100,62 @@ const real *run_input_gradient(const struct run *run)
     return place(run, run->graph->values[0].gradient);
 }
 
+/* Rows whose sums are taken in lanes of the engine's precision before they go into
+ * double: statistics need no more digits, and it is twice as fast. */
+#define OBSERVED_ROWS 16
+
+/* Adds x and its squares; what is left over past whole vectors goes to *tail. */
+static inline __attribute__((always_inline)) void
+sum_row(const real *x, size_t count, real_lanes *sum, real_lanes *squares, double tail[2])
+{
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        real_lanes part = *(const real_lanes *)(x + i);
+        *sum += part;
+        *squares += part * part;
+    }
+    for (; i < count; i++) {
+        tail[0] += (double)x[i];
+        tail[1] += (double)x[i] * (double)x[i];
+    }
+}
+
 /* y: [rows, units] -> sum, sum of squares, and for each unit the largest magnitude. */
 KERNEL static void observe_rows(const real *restrict y, size_t rows, size_t units,
-                                real *restrict largest, double *restrict ret_sum,
-                                double *restrict ret_square_sum)
+                                real *restrict largest, struct activation_sums *ret_sums)
 {
-    enum { LANES = 16 };
-    double sums[LANES] = {0}, squares[LANES] = {0};
+    double sums[2] = {0};
     for (size_t u = 0; u < units; u++)
         largest[u] = 0;
-    for (size_t r = 0; r < rows; r++, y += units) {
-        for (size_t u = 0; u < units; u++) {
-            real magnitude = y[u] < 0 ? -y[u] : y[u];
-            largest[u] = magnitude > largest[u] ? magnitude : largest[u];
-        }
-        size_t u = 0;
-        for (; u + LANES <= units; u += LANES) {
-            for (size_t lane = 0; lane < LANES; lane++) {
-                sums[lane] += (double)y[u + lane];
-                squares[lane] += (double)y[u + lane] * (double)y[u + lane];
+    for (size_t first = 0; first < rows; first += OBSERVED_ROWS) {
+        size_t count = rows - first < OBSERVED_ROWS ? rows - first : OBSERVED_ROWS;
+        real_lanes sum = {0}, squares = {0};
+        for (size_t r = 0; r < count; r++, y += units) {
+            for (size_t u = 0; u < units; u++) {
+                real magnitude = y[u] < 0 ? -y[u] : y[u];
+                largest[u] = magnitude > largest[u] ? magnitude : largest[u];
             }
+            sum_row(y, units, &sum, &squares, sums);
         }
-        for (size_t lane = 0; u < units; u++, lane++) {
-            sums[lane] += (double)y[u];
-            squares[lane] += (double)y[u] * (double)y[u];
-        }
+        sums[0] += (double)lanes_sum(&sum);
+        sums[1] += (double)lanes_sum(&squares);
     }
-    *ret_sum = *ret_square_sum = 0;
-    for (size_t lane = 0; lane < LANES; lane++) {
-        *ret_sum += sums[lane];
-        *ret_square_sum += squares[lane];
-    }
+    ret_sums->sum = sums[0];
+    ret_sums->square_sum = sums[1];
 }
 
 static void observe(struct run *run, int n, size_t rows)
 {
     const struct node *node = &run->graph->nodes[n];
     struct activation_sums *sums = &run->activations[n];
-    real *largest = run->largest + (sums->largest - run->largest);
     sums->count = rows * node->width;
-    observe_rows(run->calls[n].y, sums->count / sums->units, sums->units, largest,
-                 &sums->sum, &sums->square_sum);
+    observe_rows(run->calls[n].y, sums->count / sums->units, sums->units,
+                 run->largest + (sums->largest - run->largest), sums);
+}
+
+void run_observe_only(struct run *run, const bool *nodes)
+{
+    run->observed_nodes = nodes;
 }
 
 void run_forward(struct run *run, const real *parameters, size_t rows, size_t first_row,
@@ -159,7 +175,7 @@ void run_forward(struct run *run, const real *parameters, size_t rows, size_t fi
             call->params[p] = parameters + node->params[p].offset;
         call->scratch = place(run, graph->plans[n].forward_scratch);
         node->op->forward(node, call);
-        if (observed)
+        if (observed && (!run->observed_nodes || run->observed_nodes[n]))
             observe(run, n, rows);
     }
 }

@@ -17,12 +17,17 @@
  */
 #define DEFER_FROM 16384
 
+/* A slice's share of a step is at least so many operations, about 50 microseconds: for
+ * less, a second thread costs more than it brings. */
+#define SLICE_FLOPS 4000000
+
 static int allocate_slice(struct stepper *stepper, struct slice_state *state,
                           struct error *err)
 {
     int rc = run_new(stepper->graph, &state->run, err);
     if (rc != 0)
         return rc;
+    run_observe_only(state->run, stepper->observed_nodes);
     size_t rows = graph_max_rows(stepper->graph);
     size_t target_bytes =
         loss_target_bytes(stepper->loss.type, graph_output_width(stepper->graph));
@@ -56,6 +61,19 @@ static int allocate(struct stepper *stepper, struct error *err)
     return 0;
 }
 
+/* Threads that a step is worth. Of the operations of a sample's forward pass; backward is
+ * twice as many. */
+static int count_slices(const struct stepper_options *options)
+{
+    double least =
+        (double)(options->slice_flops > 0 ? options->slice_flops : SLICE_FLOPS);
+    double flops = 3.0 * (double)options->model->flops * (double)options->batch_rows;
+    double worth = flops / least;
+    if (worth >= options->threads)
+        return options->threads;
+    return worth > 1 ? (int)worth : 1;
+}
+
 int stepper_new(const struct stepper_options *options, struct stepper **ret_stepper,
                 struct error *err)
 {
@@ -64,14 +82,14 @@ int stepper_new(const struct stepper_options *options, struct stepper **ret_step
     struct stepper *stepper = mem_alloc(sizeof(*stepper));
     if (!stepper)
         return error_set(err, ERR_NOMEM, "no memory for the trainer");
-    size_t threads = (size_t)options->threads;
+    stepper->slice_count = count_slices(options);
+    size_t slices = (size_t)stepper->slice_count;
     stepper->loss = options->loss;
     stepper->clip_norm = options->clip_norm;
     stepper->clip_value = options->clip_value;
     stepper->batch_rows = options->batch_rows;
-    stepper->slice_count = options->threads;
     struct graph_options graph_options = {
-        .max_rows = (options->batch_rows + threads - 1) / threads,
+        .max_rows = (options->batch_rows + slices - 1) / slices,
         .training = true,
         .seed = options->seed,
         .defer_from = DEFER_FROM,
@@ -87,7 +105,7 @@ int stepper_new(const struct stepper_options *options, struct stepper **ret_step
     if (rc == 0)
         rc = allocate(stepper, err);
     if (rc == 0)
-        rc = slices_new(options->threads, &stepper->slices, err);
+        rc = slices_new(stepper->slice_count, &stepper->slices, err);
     if (rc != 0) {
         stepper_free(stepper);
         return rc;
@@ -114,6 +132,7 @@ void stepper_free(struct stepper *stepper)
     free(stepper->moments);
     free(stepper->segments);
     free(stepper->reports);
+    free(stepper->observed_nodes);
     graph_free(stepper->graph);
     free(stepper);
 }

@@ -32,7 +32,8 @@ struct stepper_options {
     double clip_norm, clip_value;   /* 0: off */
     uint64_t seed;
     size_t batch_rows; /* at most so many rows a step */
-    int threads;
+    int threads; /* at most so many; fewer where a step is too little work to share */
+    int64_t slice_flops; /* least work of a slice; 0: as measured to be worth it */
 };
 
 /* Compiles the graph, starts the threads, allocates everything, initializes the

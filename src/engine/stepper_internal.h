@@ -54,7 +54,8 @@ struct stepper {
     bool has_l2;
     int report_count;
     struct report_row *reports;
-    bool observed; /* the last step was: reports are valid */
+    bool *observed_nodes; /* by node: an output of a report */
+    bool observed;        /* the last step was: reports are valid */
 };
 
 /* A user's layer in the reports: the node of its parameters and the one of its output. */

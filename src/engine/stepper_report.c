@@ -26,7 +26,8 @@ int stepper_plan_reports(struct stepper *stepper, struct error *err)
     const struct model_spec *model = graph_model(stepper->graph);
     size_t layers = (size_t)model->layer_count;
     stepper->reports = mem_alloc_array(layers, sizeof(struct report_row));
-    if (!stepper->reports)
+    stepper->observed_nodes = mem_alloc_array(layers, sizeof(bool));
+    if (!stepper->reports || !stepper->observed_nodes)
         return error_set(err, ERR_NOMEM, "no memory for the reports");
     for (int i = 0; i < model->layer_count; i++) {
         int owner = owner_of(model, i);
@@ -36,6 +37,8 @@ int stepper_plan_reports(struct stepper *stepper, struct error *err)
         stepper->reports[row].output = i;
         assert(owner < 0 || stepper->reports[row].node == owner);
     }
+    for (int row = 0; row < stepper->report_count; row++)
+        stepper->observed_nodes[stepper->reports[row].output] = true;
     return 0;
 }
 

@@ -77,26 +77,27 @@ KERNEL static void add_l2(real *restrict gradient, const real *restrict p, real 
         gradient[i] += twice * p[i];
 }
 
-/* Sum of (a - b)². */
-KERNEL static double difference_square_sum(const real *a, const real *b, size_t count)
+/* Adds the squares of a block of parameters before the update and of their change. Sums
+ * over a block are good enough in the engine's precision: they are for people to read. */
+KERNEL static void observe_update(const real *restrict before, const real *restrict after,
+                                  size_t count, struct segment_squares *squares)
 {
-    enum { LANES = 16 };
-    double sums[LANES] = {0};
+    real_lanes changes = {0}, parameters = {0};
     size_t i = 0;
     for (; i + LANES <= count; i += LANES) {
-        for (size_t lane = 0; lane < LANES; lane++) {
-            double d = (double)a[i + lane] - (double)b[i + lane];
-            sums[lane] += d * d;
-        }
+        real_lanes old = *(const real_lanes *)(before + i);
+        real_lanes change = *(const real_lanes *)(after + i) - old;
+        changes += change * change;
+        parameters += old * old;
     }
-    for (size_t lane = 0; i < count; i++, lane++) {
-        double d = (double)a[i] - (double)b[i];
-        sums[lane] += d * d;
+    real change_sum = lanes_sum(&changes), parameter_sum = lanes_sum(&parameters);
+    for (; i < count; i++) {
+        real change = after[i] - before[i];
+        change_sum += change * change;
+        parameter_sum += before[i] * before[i];
     }
-    double sum = 0;
-    for (size_t lane = 0; lane < LANES; lane++)
-        sum += sums[lane];
-    return sum;
+    squares->change += (double)change_sum;
+    squares->parameter += (double)parameter_sum;
 }
 
 /* The gradient of a block, summed over the slices. It may lie in the first slice's buffer
@@ -160,10 +161,8 @@ static void update_block(const struct step *step, struct slice_state *state, int
             memcpy(before, p, part * sizeof(real));
         optimizer_update(&step->update, segment->decays, p, gradient + done, moments,
                          part);
-        if (step->observe) {
-            state->squares[which].parameter += vector_square_sum(before, part);
-            state->squares[which].change += difference_square_sum(p, before, part);
-        }
+        if (step->observe)
+            observe_update(before, p, part, &state->squares[which]);
         p += part;
         for (int m = 0; m < stepper->optimizer.moments; m++)
             moments[m] += part;

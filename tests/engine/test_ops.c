@@ -55,23 +55,22 @@ struct single {
     real *parameters;
 };
 
-/* `op` before a dense layer, which spec asks for; the op's output is node 0's. */
-static struct single open_single(const char *op, const int64_t dims[SHAPE_MAX_RANK],
-                                 size_t rows)
+/* `op` before a dense layer, which spec asks for; then the op alone becomes the network.
+ * The graph borrows single->model. */
+static void open_single(struct single *single, const char *op,
+                        const int64_t dims[SHAPE_MAX_RANK], size_t rows)
 {
     char layers[300];
     snprintf(layers, sizeof(layers), "[%s, {'type': 'dense', 'units': 1}]", op);
-    struct single single = {.model = core_model(layers, dims)};
-    /* The op alone is the network. */
-    single.model.layer_count = 1;
-    single.model.output = 0;
+    single->model = core_model(layers, dims);
+    single->model.layer_count = 1;
+    single->model.output = 0;
     struct graph_options options = {
         .max_rows = rows, .training = true, .input_gradient = true, .seed = 99};
-    assert_int_equal(graph_compile(&single.model, &options, &single.graph, NULL), 0);
-    assert_int_equal(run_new(single.graph, &single.run, NULL), 0);
-    single.parameters = calloc(graph_size(single.graph) + 1, sizeof(real));
-    assert_non_null(single.parameters);
-    return single;
+    assert_int_equal(graph_compile(&single->model, &options, &single->graph, NULL), 0);
+    assert_int_equal(run_new(single->graph, &single->run, NULL), 0);
+    single->parameters = calloc(graph_size(single->graph) + 1, sizeof(real));
+    assert_non_null(single->parameters);
 }
 
 static void close_single(struct single *single)
@@ -153,7 +152,8 @@ static void test_activations_equal_their_formulas(void **state)
     (void)state;
     enum { ROWS = 13, WIDTH = 61 };
     for (size_t f = 0; f < sizeof(formulas) / sizeof(formulas[0]); f++) {
-        struct single single = open_single(formulas[f].layer, DIMS(WIDTH), ROWS);
+        struct single single;
+        open_single(&single, formulas[f].layer, DIMS(WIDTH), ROWS);
         real x[ROWS * WIDTH];
         for (size_t i = 0; i < ROWS * WIDTH; i++)
             x[i] = (real)(((double)i / (ROWS * WIDTH) - 0.5) * 30);
@@ -174,7 +174,8 @@ static void test_activations_let_nan_through(void **state)
 {
     (void)state;
     for (size_t f = 0; f < sizeof(formulas) / sizeof(formulas[0]); f++) {
-        struct single single = open_single(formulas[f].layer, DIMS(17), 1);
+        struct single single;
+        open_single(&single, formulas[f].layer, DIMS(17), 1);
         for (size_t i = 0; i < 17; i++)
             run_input(single.run)[i] = i % 2 ? (real)NAN : 1;
         run_forward(single.run, single.parameters, 1, 0, 0, true, false);
@@ -187,7 +188,8 @@ static void test_activations_let_nan_through(void **state)
 static void test_softmax_of_large_numbers_is_exact(void **state)
 {
     (void)state;
-    struct single single = open_single("{'type': 'softmax'}", DIMS(2, 3), 2);
+    struct single single;
+    open_single(&single, "{'type': 'softmax'}", DIMS(2, 3), 2);
     const real x[12] = {1000, 1001, 1002, -5000, 0, 0, 1, 2, 3, -1e30f, 7, -1e30f};
     memcpy(run_input(single.run), x, sizeof(x));
     run_forward(single.run, single.parameters, 2, 0, 0, false, false);
@@ -251,7 +253,8 @@ static void test_dropout_mask_does_not_depend_on_the_slices(void **state)
 {
     (void)state;
     enum { ROWS = 9, WIDTH = 130 };
-    struct single single = open_single(DROPOUT, DIMS(WIDTH), ROWS);
+    struct single single;
+    open_single(&single, DROPOUT, DIMS(WIDTH), ROWS);
     real whole[ROWS * WIDTH], parts[ROWS * WIDTH];
     drop(&single, 0, ROWS, 4, whole);
     drop(&single, 0, 2, 4, parts);
@@ -268,7 +271,8 @@ static void test_dropout_keeps_the_expected_share_and_scales_it(void **state)
 {
     (void)state;
     enum { ROWS = 50, WIDTH = 1000 };
-    struct single single = open_single(DROPOUT, DIMS(WIDTH), ROWS);
+    struct single single;
+    open_single(&single, DROPOUT, DIMS(WIDTH), ROWS);
     real *y = malloc(ROWS * WIDTH * sizeof(real));
     drop(&single, 0, ROWS, 0, y);
     size_t kept = 0;
@@ -285,7 +289,8 @@ static void test_dropout_keeps_the_expected_share_and_scales_it(void **state)
 static void test_dropout_mask_is_that_of_philox(void **state)
 {
     (void)state;
-    struct single single = open_single(DROPOUT, DIMS(70), 3);
+    struct single single;
+    open_single(&single, DROPOUT, DIMS(70), 3);
     real y[210];
     drop(&single, 0, 3, 12, y);
     struct rng rng;
@@ -307,7 +312,8 @@ static void test_dropout_mask_is_that_of_philox(void **state)
 static void test_dropout_does_nothing_in_inference(void **state)
 {
     (void)state;
-    struct single single = open_single(DROPOUT, DIMS(40), 2);
+    struct single single;
+    open_single(&single, DROPOUT, DIMS(40), 2);
     for (size_t i = 0; i < 80; i++)
         run_input(single.run)[i] = (real)i;
     run_forward(single.run, single.parameters, 2, 0, 0, false, false);

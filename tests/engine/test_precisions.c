@@ -33,7 +33,8 @@ static void test_single_and_double_precision_train_alike(void **state)
                                       .optimizer = &optimizer,
                                       .seed = PRECISIONS_SEED,
                                       .batch_rows = PRECISIONS_ROWS,
-                                      .threads = 2};
+                                      .threads = 2,
+                                      .slice_flops = 1};
     struct stepper *stepper;
     assert_int_equal(stepper_new(&options, &stepper, NULL), 0);
     struct batch_source source = {NULL, fill};

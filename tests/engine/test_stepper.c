@@ -68,6 +68,7 @@ static void open_training(struct training *training, const struct setup *setup)
         .seed = 11,
         .batch_rows = setup->rows,
         .threads = setup->threads,
+        .slice_flops = 1,
     };
     struct error err;
     error_clear(&err);
@@ -468,6 +469,27 @@ static void test_evaluation_is_exact_and_changes_nothing(void **state)
     }
 }
 
+static void test_a_small_step_is_not_shared(void **state)
+{
+    (void)state;
+    struct model_spec small = core_model(SMALL, DIMS(9));
+    struct model_spec large =
+        core_model("[{'type': 'dense', 'units': 1000}]", DIMS(1000));
+    struct choice optimizer = core_optimizer(ADAM);
+    struct stepper_options options = {
+        .model = &small, .optimizer = &optimizer, .batch_rows = 32, .threads = 2};
+    struct stepper *stepper;
+    assert_int_equal(stepper_new(&options, &stepper, NULL), 0);
+    assert_int_equal(graph_max_rows(stepper_graph(stepper)), 32);
+    stepper_free(stepper);
+    options.model = &large;
+    assert_int_equal(stepper_new(&options, &stepper, NULL), 0);
+    assert_int_equal(graph_max_rows(stepper_graph(stepper)), 16);
+    stepper_free(stepper);
+    model_spec_release(&small);
+    model_spec_release(&large);
+}
+
 static void test_padding_stays_zero(void **state)
 {
     (void)state;
@@ -520,7 +542,8 @@ static void test_states_take_the_sum_of_the_slices_shares(void **state)
                                           .optimizer = &optimizer,
                                           .clip_norm = setup.clip_norm,
                                           .batch_rows = 12,
-                                          .threads = 2};
+                                          .threads = 2,
+                                          .slice_flops = 1};
         assert_int_equal(stepper_new(&options, &training.stepper, NULL), 0);
         struct run *run;
         const struct graph *graph = stepper_graph(training.stepper);
@@ -562,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_l2_shrinks_weights_and_is_told),
         cmocka_unit_test(test_an_observed_step_reports_each_layer),
         cmocka_unit_test(test_evaluation_is_exact_and_changes_nothing),
+        cmocka_unit_test(test_a_small_step_is_not_shared),
         cmocka_unit_test(test_padding_stays_zero),
         cmocka_unit_test(test_states_take_the_sum_of_the_slices_shares),
     };

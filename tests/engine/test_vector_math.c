@@ -120,6 +120,43 @@ static void test_vector_kernels_equal_plain_loops(void **state)
     }
 }
 
+static void test_sums_and_maxima_equal_plain_loops(void **state)
+{
+    (void)state;
+    for (size_t l = 1; l < sizeof(lengths) / sizeof(lengths[0]); l++) {
+        size_t count = lengths[l];
+        float x[MOST], y[MOST], powers[MOST];
+        fill(x, count, 2);
+        fill(y, count, -3);
+        for (size_t i = 0; i < count; i += 3)
+            y[i] = 0.25f;
+        double sum = 0, magnitudes = 0, product = 0, power_sum = 0;
+        for (size_t i = 0; i < count; i++) {
+            sum += (double)x[i];
+            magnitudes += fabs((double)x[i]);
+            product += (double)x[i] * (double)y[i];
+            power_sum += exp((double)x[i] - 0.5);
+        }
+        assert_true(fabs(vector_sum(x, count) - sum) <= 1e-10);
+        assert_true(fabs(vector_absolute_sum(x, count) - magnitudes) <= 1e-10);
+        assert_true(fabs((double)vector_dot(x, y, count) - product) <= 2e-3);
+        float got = vector_exp(x, 0.5f, powers, count);
+        assert_true(fabs((double)got - power_sum) <= 1e-6 * power_sum);
+        for (size_t i = 0; i < count; i++)
+            assert_true(fabs((double)powers[i] - exp((double)x[i] - 0.5)) <= 2e-6);
+        for (size_t at = 0; at < count;
+             at += 1 + count / 20) { /* in every lane and tail */
+            float before = x[at];
+            x[at] = 7;
+            assert_true(vector_max(x, count) == 7);
+            x[at] = before;
+        }
+        for (size_t i = 0; i < count; i++)
+            x[i] = -1000 - (float)i;
+        assert_true(vector_max(x, count) == -1000);
+    }
+}
+
 static void test_clamping_keeps_nan(void **state)
 {
     (void)state;
@@ -152,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_functions_are_within_a_few_units_of_libm),
         cmocka_unit_test(test_functions_take_extremes),
         cmocka_unit_test(test_vector_kernels_equal_plain_loops),
+        cmocka_unit_test(test_sums_and_maxima_equal_plain_loops),
         cmocka_unit_test(test_clamping_keeps_nan),
         cmocka_unit_test(test_row_kernels_equal_plain_loops),
     };
