@@ -37,7 +37,10 @@ static int remove_folder(void **state)
 static int send_body(const char *type, uint64_t maximum, const char *body,
                      struct upload **ret_upload, struct error *err)
 {
-    int rc = upload_new(folder, maximum, type, ret_upload, err);
+    char passing[sizeof(folder)]; /* the caller's name of the folder may go away */
+    memcpy(passing, folder, sizeof(passing));
+    int rc = upload_new(passing, maximum, type, ret_upload, err);
+    memset(passing, 'x', sizeof(passing));
     if (rc != 0) {
         *ret_upload = NULL;
         return rc;

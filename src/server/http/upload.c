@@ -39,7 +39,7 @@ static const struct {
 };
 
 struct upload {
-    const char *folder; /* borrowed */
+    char *folder; /* owned */
     uint64_t max_bytes, bytes;
     struct multipart *multipart; /* NULL for a body of one type */
     struct upload_part *current; /* that data goes to; NULL between parts */
@@ -166,9 +166,10 @@ int upload_new(const char *folder, uint64_t max_bytes, const char *content_type,
     struct upload *upload = mem_alloc(sizeof(*upload));
     if (!upload)
         return error_set(err, ERR_NOMEM, "no memory for the upload");
-    upload->folder = folder;
     upload->max_bytes = max_bytes;
-    int rc = open_parts(upload, content_type, err);
+    upload->folder = mem_strdup(folder);
+    int rc = upload->folder ? open_parts(upload, content_type, err)
+                            : error_set(err, ERR_NOMEM, "no memory for the upload");
     if (rc != 0) {
         upload_free(upload);
         return rc;
@@ -184,6 +185,7 @@ void upload_free(struct upload *upload)
     for (int i = 0; i < upload->count; i++)
         io_close(&upload->parts[i].fd);
     multipart_free(upload->multipart);
+    free(upload->folder);
     free(upload);
 }
 
