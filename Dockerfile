@@ -11,7 +11,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
         gcc libc6-dev cmake ninja-build pkg-config \
         libmicrohttpd-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev \
         zlib1g-dev nettle-dev uthash-dev libcurl4-openssl-dev libinih-dev \
-    && rm -rf /var/lib/apt/lists/*
+    && apt-get clean && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
 RUN cmake --preset release -DBUILD_TESTING=OFF \
@@ -22,9 +22,10 @@ FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
         libmicrohttpd12 libjansson4 libsqlite3-0 libopenblas0-pthread zlib1g \
         libnettle8 libinih1 libcurl4 \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --user-group --home-dir /var/lib/backpropd --create-home \
-        --shell /usr/sbin/nologin backpropd
+    && apt-get clean && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --user-group --home-dir /var/lib/backpropd --no-create-home \
+        --shell /usr/sbin/nologin backpropd \
+    && install -d -o backpropd -g backpropd -m 0700 /var/lib/backpropd
 COPY --from=build /staging/usr /usr
 USER backpropd
 ENV BACKPROPD_DATA=/var/lib/backpropd BACKPROPD_LISTEN=0.0.0.0:8080

@@ -90,11 +90,11 @@ static int append_results(const struct train_report *report, struct buffer *text
     return 0;
 }
 
-static int progress(void *context, const struct train_progress *p)
+/* `fraction` of the work is done. */
+static int tell_progress(struct train_report *report, double fraction)
 {
-    struct train_report *report = context;
+    const struct train_progress *p = &report->last;
     struct buffer *text = &report->text;
-    double fraction = p->steps > 0 ? (double)p->step / (double)p->steps : 0.0;
     buffer_clear(text);
     buffer_printf(text,
                   "{\"epoch\":%lld,\"epochs\":%lld,\"step\":%lld,\"steps\":%lld,"
@@ -102,9 +102,9 @@ static int progress(void *context, const struct train_progress *p)
                   (long long)p->epoch, (long long)p->epochs, (long long)p->step,
                   (long long)p->steps, fraction);
     append_number(text, p->samples_per_second);
-    if (p->step > 0)
+    if (fraction > 0.0)
         buffer_printf(text, ",\"eta_seconds\":%.6g",
-                      p->seconds / (double)p->step * (double)(p->steps - p->step));
+                      p->seconds * (1.0 - fraction) / fraction);
     else
         buffer_append_string(text, ",\"eta_seconds\":null");
     buffer_append_string(text, ",\"metrics\":");
@@ -115,6 +115,18 @@ static int progress(void *context, const struct train_progress *p)
     if (rc == 0)
         rc = channel_progress(report->channel, text->data, text->length, &report->err);
     return rc;
+}
+
+static int progress(void *context, const struct train_progress *p)
+{
+    struct train_report *report = context;
+    report->last = *p;
+    return tell_progress(report, p->steps > 0 ? (double)p->step / (double)p->steps : 0.0);
+}
+
+int train_report_end(struct train_report *report)
+{
+    return tell_progress(report, 1.0);
 }
 
 static int event(void *context, const char *type, const char *message, const json_t *data)

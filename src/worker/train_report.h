@@ -10,9 +10,10 @@
 struct train_report {
     struct channel *channel;
     const struct trainer *trainer;
-    struct buffer text; /* the point or progress being put together */
-    char *divergence;   /* message of the event "diverged"; owned */
-    struct error err;   /* why a hook failed */
+    struct buffer text;         /* the point or progress being put together */
+    char *divergence;           /* message of the event "diverged"; owned */
+    struct train_progress last; /* what was told last */
+    struct error err;           /* why a hook failed */
 };
 
 void train_report_init(struct train_report *report, struct channel *channel,
@@ -21,5 +22,9 @@ void train_report_release(struct train_report *report);
 
 /* The hooks, with `report` as their context. */
 struct train_hooks train_report_hooks(struct train_report *report);
+
+/* Tells the progress of a training that came to its end: however many of its steps it
+ * took, nothing is left to do. */
+int train_report_end(struct train_report *report) __attribute__((warn_unused_result));
 
 #endif

@@ -124,7 +124,7 @@ static int send_done(struct channel *channel, const char *reason, json_t *result
 
 /* The last words of a training that came to an end of some kind. */
 static int conclude(struct channel *channel, const struct training *training,
-                    enum train_end end, const char *divergence, struct error *err)
+                    enum train_end end, struct train_report *report, struct error *err)
 {
     static const struct {
         const char *reason;
@@ -140,14 +140,17 @@ static int conclude(struct channel *channel, const struct training *training,
     };
     if (end == TRAIN_DIVERGED)
         return session_fail(channel, "diverged",
-                            divergence ? divergence : "The loss is no number any more.",
+                            report->divergence ? report->divergence
+                                               : "The loss is no number any more.",
                             NULL, NULL, err);
     if (!ends[end].keeps_model)
         return send_done(channel, ends[end].reason, NULL, err);
     json_t *results = trainer_results(training->trainer);
     if (!results)
         return error_set(err, ERR_NOMEM, "no memory for the results");
-    int rc = send_model(channel, training, results, err);
+    int rc = train_report_end(report);
+    if (rc == 0)
+        rc = send_model(channel, training, results, err);
     if (rc == 0)
         rc = send_done(channel, ends[end].reason, results, err);
     json_decref(results);
@@ -162,7 +165,7 @@ static int run(struct channel *channel, struct training *training, struct error 
     struct train_hooks hooks = train_report_hooks(&report);
     int rc = trainer_run(training->trainer, &hooks, &end, err);
     if (rc == 0)
-        rc = conclude(channel, training, end, report.divergence, err);
+        rc = conclude(channel, training, end, &report, err);
     else if (report.err.code == ERR_EOF) /* a hook found that nobody reads */
         rc = ERR_EOF;
     train_report_release(&report);

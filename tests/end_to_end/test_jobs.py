@@ -41,6 +41,14 @@ class JobsTest(ServiceTest):
         self.assertIsNotNone(job["finished_at"])
         self.assertRegex(job["weights_sha256"], "^[0-9a-f]{64}$")
 
+    def test_a_job_that_stopped_early_has_nothing_left_to_do(self):
+        job = self.client.submit(spec(self.spirals, "arm", epochs=500,
+                                      early_stopping={"monitor": "val_loss", "patience": 0}))
+        job = self.client.wait(job["id"], timeout=60)
+        self.assertEqual((job["status"], job["stop_reason"]), ("succeeded", "early_stopped"))
+        self.assertLess(job["progress"]["epoch"], 500)
+        self.assertEqual((job["progress"]["fraction"], job["progress"]["eta_seconds"]), (1, 0))
+
     def test_a_regression_is_scaled_and_scored(self):
         dataset = self.client.upload(self.write("prices.csv", prices_csv()))["id"]
         job = self.client.submit(spec(dataset, "price", epochs=60,
