@@ -45,11 +45,10 @@ static int choose_reader(struct array_stream *stream, struct error *err)
 static int wrong_size(const struct array_stream *stream, uint64_t found,
                       struct error *err)
 {
-    return error_set(
-        err, ERR_INVALID,
-        "the head of the array promises %llu bytes in all; %llu were found",
-        (unsigned long long)(stream->header.header_bytes + stream->header.data_bytes),
-        (unsigned long long)found);
+    uint64_t promised = stream->header.header_bytes + stream->header.data_bytes;
+    return error_set(err, ERR_INVALID,
+                     "the head of the array promises %llu bytes in all; %llu were found",
+                     (unsigned long long)promised, (unsigned long long)found);
 }
 
 /* What can be checked before anything is read: the size of a plain file, and whether gzip
@@ -263,11 +262,10 @@ static const struct {
 
 static int bad_element(const struct array_stream *stream, uint64_t at, struct error *err)
 {
-    uint64_t width = array_stream_row_elements(stream);
-    return error_set(err, ERR_INVALID, "row %llu, element %llu of the row is %s",
-                     (unsigned long long)(at / width + 1),
-                     (unsigned long long)(at % width),
-                     converters[stream->header.stored].fault);
+    const uint64_t width = array_stream_row_elements(stream);
+    const unsigned long long row = at / width + 1, element = at % width;
+    return error_set(err, ERR_INVALID, "row %llu, element %llu of the row is %s", row,
+                     element, converters[stream->header.stored].fault);
 }
 
 static int read_piece(struct array_stream *stream, void *ret_elements, size_t count,

@@ -266,7 +266,7 @@ int byte_source_read(struct byte_source *source, void *bytes, size_t length,
 int byte_source_peek(struct byte_source *source, void *bytes, size_t length,
                      size_t *ret_got, struct error *err)
 {
-    size_t got;
+    size_t got = 0;
     int rc = byte_source_rewind(source, err);
     if (rc == 0)
         rc = byte_source_read(source, bytes, length, &got, err);

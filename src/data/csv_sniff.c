@@ -75,11 +75,12 @@ static int read_sample(struct byte_source *source, size_t size,
         sample->bytes = malloc(size);
         sample->scratch = malloc(size + CSV_SCAN_SLACK);
     }
-    int rc = 0;
-    if (!sample || !sample->bytes || !sample->scratch)
-        rc = error_set(err, ERR_NOMEM, "no memory for a look at the CSV");
-    else
-        rc = byte_source_peek(source, sample->bytes, size, &sample->length, err);
+    if (!sample || !sample->bytes || !sample->scratch) {
+        sample_free(sample);
+        error_set(err, ERR_NOMEM, "no memory for a look at the CSV");
+        return ERR_NOMEM;
+    }
+    int rc = byte_source_peek(source, sample->bytes, size, &sample->length, err);
     if (rc != 0) {
         sample_free(sample);
         return rc;
@@ -98,7 +99,7 @@ static int take_sample(struct byte_source *source, struct sample **ret_sample,
                        struct error *err)
 {
     for (size_t i = 0;; i++) {
-        struct sample *sample;
+        struct sample *sample = NULL;
         int rc = read_sample(source, sample_sizes[i], &sample, err);
         if (rc != 0)
             return rc;

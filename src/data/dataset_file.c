@@ -251,7 +251,7 @@ static int plan_entries(struct dataset_writer *writer, const struct dataset_arra
     uint64_t offset =
         sizeof(struct file_header) + (uint64_t)writer->count * sizeof(struct file_entry);
     for (int i = 0; i < writer->count; i++) {
-        uint64_t bytes;
+        uint64_t bytes = 0;
         int rc = check_array(&arrays[i], &bytes, err);
         if (rc != 0)
             return rc;
@@ -300,11 +300,11 @@ int dataset_writer_open(int fd, const struct dataset_array *arrays, int count,
     writer->count = count;
     writer->entries = mem_alloc_array((size_t)count, sizeof(*writer->entries));
     writer->pending = mem_alloc_array((size_t)count, sizeof(*writer->pending));
-    int rc = 0;
-    if (!writer->entries || !writer->pending)
-        rc = error_set(err, ERR_NOMEM, "no memory for a dataset writer");
-    if (rc == 0)
-        rc = plan_entries(writer, arrays, err);
+    if (!writer->entries || !writer->pending) {
+        dataset_writer_free(writer);
+        return error_set(err, ERR_NOMEM, "no memory for a dataset writer");
+    }
+    int rc = plan_entries(writer, arrays, err);
     if (rc == 0)
         rc = size_output(writer, err);
     if (rc != 0) {

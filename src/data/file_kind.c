@@ -13,7 +13,8 @@ static const struct {
 } signatures[] = {
     {"\x93NUMPY", 6, FILE_NPY, "a NumPy array (.npy)"},
     {"\x1f\x8b", 2, FILE_OTHER, "gzip inside gzip"},
-    {"PK\x03\x04", 4, FILE_OTHER, "a ZIP archive (.zip, .npz or .xlsx)"},
+    {"PK\x03\x04", 4, FILE_OTHER,
+     "a ZIP archive (.zip, .npz, .xlsx); of an .npz, send each array as .npy"},
     {"PK\x05\x06", 4, FILE_OTHER, "an empty ZIP archive"},
     {"BZh", 3, FILE_OTHER, "bzip2; only gzip is expanded"},
     {"\xfd"
@@ -56,10 +57,22 @@ static bool is_idx(const unsigned char *bytes, size_t length)
            bytes[2] <= 0x0e && bytes[3] > 0 && bytes[3] < 0x20;
 }
 
-static enum file_kind other(const char *description, const char **ret_description)
+/* An object or a list of objects; a mere bracket may as well begin a CSV header. */
+static bool is_json(const unsigned char *bytes, size_t length)
+{
+    char first[2] = {0};
+    size_t found = 0;
+    for (size_t i = 0; i < length && found < 2; i++) {
+        if (!strchr(" \t\r\n", bytes[i]))
+            first[found++] = (char)bytes[i];
+    }
+    return memcmp(first, "{\"", 2) == 0 || memcmp(first, "[{", 2) == 0;
+}
+
+static enum file_kind markup(const char *description, const char **ret_description)
 {
     *ret_description = description;
-    return FILE_OTHER;
+    return FILE_MARKUP;
 }
 
 enum file_kind file_kind_of(const unsigned char *bytes, size_t length,
@@ -80,13 +93,17 @@ enum file_kind file_kind_of(const unsigned char *bytes, size_t length,
         *ret_description = "an IDX array";
         return FILE_IDX;
     }
+    if (memchr(bytes, '\0', length)) {
+        *ret_description = "binary data of an unknown format";
+        return FILE_OTHER;
+    }
     if (begins_with_word(bytes, length, "<!doctype html") ||
         begins_with_word(bytes, length, "<html"))
-        return other("an HTML page", ret_description);
+        return markup("an HTML page", ret_description);
     if (begins_with_word(bytes, length, "<?xml"))
-        return other("an XML document", ret_description);
-    if (memchr(bytes, '\0', length))
-        return other("binary data of an unknown format", ret_description);
+        return markup("an XML document", ret_description);
+    if (is_json(bytes, length))
+        return markup("JSON", ret_description);
     *ret_description = "plain text";
     return FILE_TEXT;
 }

@@ -9,7 +9,8 @@
 
 enum file_kind {
     FILE_EMPTY,
-    FILE_TEXT, /* none of the others, and no NUL bytes */
+    FILE_TEXT,   /* none of the others, and no NUL bytes */
+    FILE_MARKUP, /* text, but no table: JSON, HTML, XML */
     FILE_IDX,
     FILE_NPY,
     FILE_OTHER, /* a known format that is not read, or unknown binary */

@@ -37,7 +37,8 @@ static int check_kind(struct text *text, struct error *err)
         return rc;
     text->mark = got >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     const char *description;
-    if (file_kind_of(bytes, got, &description) == FILE_TEXT && got > text->mark)
+    enum file_kind kind = file_kind_of(bytes, got, &description);
+    if ((kind == FILE_TEXT || kind == FILE_MARKUP) && got > text->mark)
         return 0;
     return error_set(err, ERR_INVALID,
                      "plain text in UTF-8 is expected; this looks like %s",

@@ -463,6 +463,8 @@ static void test_what_is_no_table_is_named(void **state)
         {"<!DOCTYPE html>\n<p>", 19, "an HTML page"},
         {"%PDF-1.7\n", 9, "a PDF"},
         {"PAR1\x15\x04", 6, "a Parquet file"},
+        {"[\n {\"a\": 1}]", 12, "this looks like JSON"},
+        {"{\"a\": 1}\n", 9, "this looks like JSON"},
     };
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         struct ingest_run run;

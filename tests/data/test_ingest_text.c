@@ -84,6 +84,18 @@ static void test_bytes_that_are_not_utf8_are_refused_with_their_line(void **stat
     ingest_run_release(&run);
 }
 
+static void test_markup_is_text_too(void **state)
+{
+    (void)state;
+    struct ingest_run run;
+    ingest_run_text(&run, "text", "<html>\n");
+    assert_int_equal(stored(&run)->bytes, 7);
+    ingest_run_release(&run);
+    ingest_run_text(&run, "text", "{\"a\": 1}\n");
+    assert_int_equal(stored(&run)->bytes, 9);
+    ingest_run_release(&run);
+}
+
 static void test_what_is_no_text_is_named(void **state)
 {
     (void)state;
@@ -105,6 +117,7 @@ int main(void)
         cmocka_unit_test(test_byte_order_mark_is_left_out),
         cmocka_unit_test(test_characters_across_chunks_are_kept),
         cmocka_unit_test(test_bytes_that_are_not_utf8_are_refused_with_their_line),
+        cmocka_unit_test(test_markup_is_text_too),
         cmocka_unit_test(test_what_is_no_text_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
