@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define ENDS_TO_CUT 2 /* looks: one may fall between the library's read and its parsing  \
-                       */
+/* Looks in a row: one may fall between the library's read and its parsing. */
+#define ENDS_TO_CUT 2
 
 struct watched {
     struct watched *next, **previous;
