@@ -108,10 +108,41 @@ static int add_value(struct column_profiles *profiles, struct column_profile *pr
     return 0;
 }
 
+/* The integer that a text of at most three digits means, if it is written the usual way;
+ * otherwise -1. */
+static int read_small(const char *text, size_t length)
+{
+    if (length == 0 || length > 3 || (text[0] == '0' && length > 1))
+        return -1;
+    int value = 0;
+    for (size_t i = 0; i < length; i++) {
+        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
+        if (digit > 9)
+            return -1;
+        value = value * 10 + (int)digit;
+    }
+    return value;
+}
+
+static int add_small(struct column_profiles *profiles, struct column_profile *profile,
+                     int value, const char *text, size_t length)
+{
+    uint64_t *seen = &profile->small_seen[value / 64];
+    const uint64_t bit = UINT64_C(1) << (value % 64);
+    add_number(profile, value);
+    if (profile->many_values || (*seen & bit))
+        return 0;
+    *seen |= bit;
+    return add_value(profiles, profile, text, length);
+}
+
 int column_profiles_add(struct column_profiles *profiles, int column, const char *text,
                         size_t length, uint64_t row, uint64_t line)
 {
     struct column_profile *profile = &profiles->items[column];
+    int small = read_small(text, length);
+    if (small >= 0)
+        return add_small(profiles, profile, small, text, length);
     double value = 0;
     enum number_kind kind = number_parse(text, length, &value);
     if (kind == NUMBER_FINITE && fabs(value) > (double)FLT_MAX && isinf((float)value))

@@ -25,6 +25,9 @@
  * that holds most gives its values up. */
 #define COLUMN_PROFILES_VALUE_BYTES ((size_t)16 << 20)
 
+/* Integers below this are noticed without a look-up; see `small_seen`. */
+#define COLUMN_PROFILE_SMALL 1000
+
 /* A cell worth telling the user of. */
 struct cell_excerpt {
     uint64_t row, line; /* 1-based; row 0: there is none */
@@ -44,6 +47,9 @@ struct column_profile {
     bool many_values; /* more than FACTS_MAX_CATEGORIES, or too long to list */
     bool gave_up;     /* … but only for want of memory */
     struct value_set values;
+    /* Bit n: the text of n, written the usual way, is among the values. Tables of pixels
+     * and counts hold little else. */
+    uint64_t small_seen[(COLUMN_PROFILE_SMALL + 63) / 64];
 };
 
 struct column_profiles {
