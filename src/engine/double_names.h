@@ -1,12 +1,14 @@
 /*
- * Names of the double build's symbols: every function and table of the engine's numeric core
- * that other files see, with "_double" behind it, so that a program may link both builds.
+ * Names of the double build's symbols: every function of the engine's numeric core that
+ * other files see, with "_double" behind it, so that a program may link both builds.
  * A name that is missing here is defined twice then: test_precisions would not link.
  */
 #ifndef BACKPROP_DOUBLE_NAMES_H
 #define BACKPROP_DOUBLE_NAMES_H
 
 #define column_sum column_sum_double
+#define flat_new flat_new_double
+#define flat_new_unset flat_new_unset_double
 #define gemm_isa_best gemm_isa_best_double
 #define gemm_isa_supported gemm_isa_supported_double
 #define gemm_kernel gemm_kernel_double
@@ -48,20 +50,7 @@
 #define loss_target_bytes loss_target_bytes_double
 #define node_units node_units_double
 #define op_at op_at_double
-#define op_dense op_dense_double
-#define op_dropout op_dropout_double
-#define op_elu op_elu_double
 #define op_find op_find_double
-#define op_flatten op_flatten_double
-#define op_gelu op_gelu_double
-#define op_leaky_relu op_leaky_relu_double
-#define op_linear op_linear_double
-#define op_relu op_relu_double
-#define op_sigmoid op_sigmoid_double
-#define op_silu op_silu_double
-#define op_softmax op_softmax_double
-#define op_softplus op_softplus_double
-#define op_tanh op_tanh_double
 #define optimizer_begin optimizer_begin_double
 #define optimizer_init optimizer_init_double
 #define optimizer_name optimizer_name_double

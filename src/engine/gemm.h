@@ -1,6 +1,6 @@
 /*
- * Matrix products, row-major: OpenBLAS on one thread where matrices are large, kernels of
- * our own where a product is so small that OpenBLAS spends its time packing.
+ * Matrix products, row-major: OpenBLAS on one thread where all dimensions are large or
+ * the CPU is older than AVX2, otherwise kernels of our own, which pack less.
  *
  *   gemm_nn   c[m, n] = a[m, k]  @ b[k, n]  + beta * c
  *   gemm_nt   c[m, n] = a[m, k]  @ b[n, k]ᵀ + beta * c

@@ -140,6 +140,10 @@ void run_backward(struct run *run, const real *parameters, real *gradients);
 void run_gradient_rows(struct run *const *runs, int run_count, const struct node *node,
                        size_t first, size_t count, real *gradient);
 
+/* Observed forwards look only at nodes n with nodes[n] (borrowed; NULL: at all, as at the
+ * start); what run_activation() says of others is not of this forward. */
+void run_observe_only(struct run *run, const bool *nodes);
+
 /*
  * What an observed run_forward() saw of a node's output. A unit is an element of the last
  * axis: a neuron, a channel.
@@ -150,9 +154,6 @@ struct activation_sums {
     size_t units;
     const real *largest; /* [units]: largest magnitude over rows (and positions) */
 };
-/* Observed forwards look only at nodes n with nodes[n] (borrowed; NULL: at all, as at the
- * start); what run_activation() says of others is not of this forward. */
-void run_observe_only(struct run *run, const bool *nodes);
 
 struct activation_sums run_activation(const struct run *run, int which_node);
 

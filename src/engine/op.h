@@ -100,6 +100,14 @@ struct op {
                           int call_count, size_t first, size_t count, real *gradient);
 };
 
+/* The symbol of an op: `const struct op OP_SYMBOL(dense) = {…};` in its file. It differs
+ * in the double build (see double_names.h). */
+#ifdef ENGINE_DOUBLE
+#define OP_SYMBOL(name) op_##name##_double
+#else
+#define OP_SYMBOL(name) op_##name
+#endif
+
 /* The op of that name, or NULL. */
 const struct op *op_find(const char *name);
 

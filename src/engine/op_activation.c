@@ -6,7 +6,7 @@
  * A new activation is such a pair, its macro, and its name in op_table.c and in `spec`.
  */
 #include "kernels.h"
-#include "op_internal.h"
+#include "op.h"
 #include "vector_math.h"
 
 /* The attribute of leaky_relu and elu; 0 for the others. */
@@ -54,7 +54,7 @@ static int plan_alpha(struct node *node, size_t max_rows, struct error *err)
         function##_gradients(call->source, call->dy, call->dx[0],                        \
                              call->rows * node->width, alpha_of(node));                  \
     }                                                                                    \
-    const struct op op_##function = {                                                    \
+    const struct op OP_SYMBOL(function) = {                                              \
         .name = #function,                                                               \
         .flags = (op_flags) | OP_IN_PLACE,                                               \
         .config_size = sizeof(struct activation_config),                                 \

@@ -10,7 +10,7 @@
  */
 #include "gemm.h"
 #include "kernels.h"
-#include "op_internal.h"
+#include "op.h"
 
 enum { WEIGHT, BIAS };
 
@@ -102,7 +102,7 @@ static void dense_gradient_rows(const struct node *node,
         weight_gradient(node->config, calls[i], first, count, gradient, i > 0);
 }
 
-const struct op op_dense = {
+const struct op OP_SYMBOL(dense) = {
     .name = "dense",
     .flags = OP_NEEDS_INPUT | OP_DEFERS_GRADIENT,
     .config_size = sizeof(struct dense_config),

@@ -11,7 +11,7 @@
  */
 #include "base/rng.h"
 #include "kernels.h"
-#include "op_internal.h"
+#include "op.h"
 
 #include <string.h>
 
@@ -133,7 +133,7 @@ static void dropout_backward(const struct node *node, const struct op_call *call
                    call->dx[0] + r * width, width);
 }
 
-const struct op op_dropout = {
+const struct op OP_SYMBOL(dropout) = {
     .name = "dropout",
     .flags = OP_IN_PLACE,
     .config_size = sizeof(struct dropout_config),

@@ -1,6 +1,6 @@
 /* flatten and linear: the same numbers, for flatten in another shape. The graph lets the
  * output share the input's buffer wherever it can, and then there is nothing to do. */
-#include "op_internal.h"
+#include "op.h"
 
 #include <string.h>
 
@@ -20,14 +20,14 @@ static void identity_backward(const struct node *node, const struct op_call *cal
     copy(call->dx[0], call->dy, call->rows * node->width);
 }
 
-const struct op op_flatten = {
+const struct op OP_SYMBOL(flatten) = {
     .name = "flatten",
     .flags = OP_IN_PLACE | OP_IDENTITY,
     .forward = identity_forward,
     .backward = identity_backward,
 };
 
-const struct op op_linear = {
+const struct op OP_SYMBOL(linear) = {
     .name = "linear",
     .flags = OP_IN_PLACE | OP_IDENTITY,
     .forward = identity_forward,

@@ -5,7 +5,7 @@
  *   dx_j = y_j (dy_j - sum_i dy_i y_i)
  */
 #include "kernels.h"
-#include "op_internal.h"
+#include "op.h"
 
 static size_t last_axis(const struct node *node)
 {
@@ -42,7 +42,7 @@ static void softmax_backward(const struct node *node, const struct op_call *call
     }
 }
 
-const struct op op_softmax = {
+const struct op OP_SYMBOL(softmax) = {
     .name = "softmax",
     .flags = OP_NEEDS_OUTPUT | OP_IN_PLACE,
     .forward = softmax_forward,

@@ -1,15 +1,15 @@
 /* Running a graph on the rows of one slice. See graph.h. */
+#include "flat_buffer.h"
 #include "graph.h"
 #include "graph_internal.h"
 #include "kernels.h"
 
 #include "base/memory.h"
+#include "spec/job_spec.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_SLICES 256 /* SPEC_MAX_THREADS */
 
 struct run {
     const struct graph *graph; /* borrowed */
@@ -49,7 +49,7 @@ int run_new(const struct graph *graph, struct run **ret_run, struct error *err)
     if (!run)
         return error_set(err, ERR_NOMEM, "no memory for the activations");
     run->graph = graph;
-    run->arena = mem_alloc_aligned(graph->arena_size, sizeof(real));
+    run->arena = flat_new(graph->arena_size);
     run->calls = mem_alloc_array(nodes, sizeof(struct op_call));
     run->activations = mem_alloc_array(nodes, sizeof(struct activation_sums));
     run->largest = mem_alloc_array(graph->unit_count, sizeof(real));
@@ -217,8 +217,8 @@ void run_backward(struct run *run, const real *parameters, real *gradients)
 void run_gradient_rows(struct run *const *runs, int run_count, const struct node *node,
                        size_t first, size_t count, real *gradient)
 {
-    const struct op_call *calls[MAX_SLICES];
-    assert(run_count > 0 && run_count <= MAX_SLICES && node->deferred);
+    const struct op_call *calls[SPEC_MAX_THREADS];
+    assert(run_count > 0 && run_count <= SPEC_MAX_THREADS && node->deferred);
     for (int i = 0; i < run_count; i++)
         calls[i] = &runs[i]->calls[node->index];
     node->op->gradient_rows(node, calls, run_count, first, count, gradient);

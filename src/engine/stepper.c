@@ -1,5 +1,6 @@
 /* See stepper.h. */
 #include "stepper.h"
+#include "flat_buffer.h"
 #include "gemm.h"
 #include "kernels.h"
 #include "stepper_internal.h"
@@ -31,9 +32,11 @@ static int allocate_slice(struct stepper *stepper, struct slice_state *state,
     size_t rows = graph_max_rows(stepper->graph);
     size_t target_bytes =
         loss_target_bytes(stepper->loss.type, graph_output_width(stepper->graph));
-    state->gradients = mem_alloc_aligned(graph_size(stepper->graph), sizeof(real));
+    /* Of a slice's gradients only what backward wrote is read: deferred ones stay unset.
+     */
+    state->gradients = flat_new_unset(graph_size(stepper->graph));
     state->target = mem_alloc_aligned(rows, target_bytes);
-    state->block = mem_alloc_aligned(stepper_block_reals(stepper), sizeof(real));
+    state->block = flat_new(stepper_block_reals(stepper));
     state->squares =
         mem_alloc_array((size_t)stepper->segment_count, sizeof(struct segment_squares));
     if (!state->gradients || !state->target || !state->block || !state->squares)
@@ -47,8 +50,8 @@ static int allocate(struct stepper *stepper, struct error *err)
     size_t moments;
     if (!mem_multiply(size, (size_t)stepper->optimizer.moments, &moments))
         return error_set(err, ERR_TOO_LARGE, "the optimizer does not fit in memory");
-    stepper->parameters = mem_alloc_aligned(size, sizeof(real));
-    stepper->moments = mem_alloc_aligned(moments, sizeof(real));
+    stepper->parameters = flat_new(size);
+    stepper->moments = flat_new(moments);
     stepper->states =
         mem_alloc_aligned((size_t)stepper->slice_count, sizeof(struct slice_state));
     if (!stepper->parameters || !stepper->moments || !stepper->states)

@@ -3,11 +3,16 @@
  *
  *   each slice   fill its rows → forward → loss → backward, own arena, own gradients
  *   barrier
- *   each slice   for its range of the parameters: sum the slices' gradients in fixed
- *                order, clip, add L2, update: gradient and moments are read once
+ *   each slice   for its range of the parameters: the sum of the slices' gradients in
+ *                fixed order, L2, clipping, update, in blocks that stay in the cache
  *
- * It owns the parameters, the gradients and the moments. A step allocates nothing. The
- * same calls give the same bits for the same number of slices and CPU type.
+ * The gradient of a large dense layer is not computed per slice and then summed: it is
+ * deferred to the second half, where each thread computes its own rows of it from all
+ * slices' activations and feeds them to the optimizer at once. So large gradients are
+ * never written to memory. Only clipping by the norm needs them whole.
+ *
+ * A stepper owns the parameters, the gradients and the moments. A step allocates nothing.
+ * The same calls give the same bits for the same threads and CPU type.
  */
 #ifndef BACKPROP_STEPPER_H
 #define BACKPROP_STEPPER_H

@@ -99,18 +99,22 @@ static void test_gradient_may_overwrite_the_output(void **state)
 static void test_nan_in_the_output_makes_the_loss_nan(void **state)
 {
     (void)state;
+    static const size_t widths[] = {1, 3, 20, 35};
     for (enum loss_type type = LOSS_CROSS_ENTROPY; type <= LOSS_HUBER; type++) {
-        size_t width = type == LOSS_BINARY_CROSS_ENTROPY ? 1 : 3;
-        for (size_t at = 0; at < 2 * width; at++) {
-            float x[6] = {1, 2, 3, 4, 5, 6}, target[6] = {0};
-            int32_t labels[2] = {0, 0};
-            x[at] = NAN;
-            struct loss_spec loss = {.type = type, .delta = 1};
-            struct loss_sums sums = {0};
-            loss_compute(&loss, x,
-                         loss_takes_labels(type) ? (void *)labels : (void *)target, 2,
-                         width, 2, NULL, &sums);
-            assert_true(isnan(loss_sums_loss(&sums)));
+        for (size_t w = 0; w < (type == LOSS_BINARY_CROSS_ENTROPY ? 1 : 4); w++) {
+            for (size_t at = 0; at < 2 * widths[w]; at++) {
+                float x[70], target[70] = {0};
+                int32_t labels[2] = {0, 0};
+                for (size_t i = 0; i < 70; i++)
+                    x[i] = (float)core_number(i);
+                x[at] = NAN;
+                struct loss_spec loss = {.type = type, .delta = 1};
+                struct loss_sums sums = {0};
+                loss_compute(&loss, x,
+                             loss_takes_labels(type) ? (void *)labels : (void *)target, 2,
+                             widths[w], 2, NULL, &sums);
+                assert_true(isnan(loss_sums_loss(&sums)));
+            }
         }
     }
 }
