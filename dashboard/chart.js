@@ -64,6 +64,11 @@ export function lineChart(title, series) {
       }
     });
     drawing.append(svg("path", { class: `s${index}`, d: path }));
+    const last = one.value.findLastIndex((value) => typeof value === "number");
+    if (last >= 0)
+      drawing.append(svg("circle", {
+        class: `s${index}`, r: 2, cx: x(one.step[last]), cy: y(Number(one.value[last])),
+      }));
   });
   const caption = el("figcaption", {}, el("b", {}, title));
   series.forEach((one, index) => caption.append(

@@ -67,6 +67,8 @@ export function bytes(bytes) {
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds))
     return "–";
+  if (seconds < 1)
+    return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60)
     return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   const minutes = Math.floor(seconds / 60);
