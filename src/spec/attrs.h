@@ -25,8 +25,7 @@ enum key_type {
     KEY_BOOLEAN,
     KEY_CHOICE,  /* one of `choices` */
     KEY_STRING,  /* at most ATTR_STRING_SIZE - 1 bytes */
-    KEY_INTEGERS /* an integer or a list of `list_length` integers (0: 1 … ATTR_LIST_MAX)
-                  */
+    KEY_INTEGERS /* an integer or a list of them */
 };
 
 struct key {
@@ -36,11 +35,19 @@ struct key {
     bool above_minimum;      /* … but for these two: minimum < x, x < maximum */
     bool below_maximum;
     const char *const *choices; /* KEY_CHOICE: NULL-terminated */
-    const char *fallback; /* default as JSON text ("0.9", "\"relu\""); NULL: required;
-                             "null": optional, and null may be written, too */
-    const char *word;     /* another accepted string, e.g. "auto"; NULL: none */
-    int list_length;
+    /* The default as JSON text ("0.9", "\"relu\""). NULL: the key is required; "null": it
+     * is optional, and null may be written, too. */
+    const char *fallback;
+    const char *word; /* another accepted string, e.g. "auto"; NULL: none */
+    int list_length;  /* KEY_INTEGERS; 0: any from 1 to ATTR_LIST_MAX */
 };
+
+/* Members of a row: {"rate", KEY_NUMBER, AT_LEAST(0), BELOW(1), DEFAULT("0.5")}. */
+#define AT_LEAST(bound) .minimum = (bound)
+#define ABOVE(bound) .minimum = (bound), .above_minimum = true
+#define AT_MOST(bound) .maximum = (bound)
+#define BELOW(bound) .maximum = (bound), .below_maximum = true
+#define DEFAULT(json) .fallback = (json)
 
 struct attr {
     const struct key *key;

@@ -18,27 +18,26 @@ const char *const target_type_names[] = {"category", "number", NULL};
 /* Of column_type; texts cannot be inputs. */
 static const char *const input_type_names[] = {"number", "category", NULL};
 
-#define CHOICE_KEY(name_, choices_)                                                      \
-    {                                                                                    \
-        .name = (name_), .type = KEY_CHOICE, .choices = (choices_), .word = "auto",      \
-        .fallback = "\"auto\""                                                           \
-    }
+#define OR_AUTO .word = "auto", DEFAULT("\"auto\"")
+#define NORMALIZATION "normalization", KEY_CHOICE, .choices = normalization_names, OR_AUTO
 
 static const struct key features_keys[] = {
-    CHOICE_KEY("normalization", normalization_names),
-    {.name = "input_shape",
-     .type = KEY_INTEGERS,
-     .minimum = 1,
-     .maximum = (double)SHAPE_MAX_ELEMENTS,
-     .fallback = "null"},
-    {0}};
-static const struct key input_keys[] = {CHOICE_KEY("type", input_type_names),
-                                        CHOICE_KEY("normalization", normalization_names),
-                                        CHOICE_KEY("missing", missing_rule_names),
-                                        {0}};
-static const struct key target_keys[] = {CHOICE_KEY("type", target_type_names),
-                                         CHOICE_KEY("normalization", normalization_names),
-                                         {0}};
+    {NORMALIZATION},
+    {"input_shape", KEY_INTEGERS, AT_LEAST(1), AT_MOST((double)SHAPE_MAX_ELEMENTS),
+     DEFAULT("null")},
+    {0},
+};
+static const struct key input_keys[] = {
+    {"type", KEY_CHOICE, .choices = input_type_names, OR_AUTO},
+    {NORMALIZATION},
+    {"missing", KEY_CHOICE, .choices = missing_rule_names, OR_AUTO},
+    {0},
+};
+static const struct key target_keys[] = {
+    {"type", KEY_CHOICE, .choices = target_type_names, OR_AUTO},
+    {NORMALIZATION},
+    {0},
+};
 
 static int choice_index(const struct attrs *attrs, const char *name)
 {

@@ -22,60 +22,43 @@
 #include <string.h>
 
 #define DEFAULT_NAME "job"
-#define SEED_MAXIMUM                                                                     \
-    9007199254740991.0     /* 2^53 - 1: every JSON reader keeps it exactly               \
-                            */
+/* 2^53 - 1: every JSON reader keeps it exactly. */
+#define SEED_MAXIMUM 9007199254740991.0
 #define LOGS_PER_EPOCH 100 /* "log_every_steps": "auto" */
 #define BYTES_PER_MB (INT64_C(1024) * 1024)
 
 /* All keys of a job, in the order of the canonical JSON. */
-static const char *const job_keys[] = {"name",
-                                       "dataset",
-                                       "features",
-                                       "model",
-                                       "loss",
-                                       "optimizer",
-                                       "learning_rate_schedule",
-                                       "gradient_clip",
-                                       "epochs",
-                                       "batch_size",
-                                       "seed",
-                                       "split",
-                                       "early_stopping",
-                                       "checkpoint",
-                                       "log_every_steps",
-                                       "resources",
-                                       "priority",
-                                       "metadata",
-                                       NULL};
+static const char *const job_keys[] = {
+    "name",
+    "dataset",
+    "features",
+    "model",
+    "loss",
+    "optimizer",
+    "learning_rate_schedule",
+    "gradient_clip",
+    "epochs",
+    "batch_size",
+    "seed",
+    "split",
+    "early_stopping",
+    "checkpoint",
+    "log_every_steps",
+    "resources",
+    "priority",
+    "metadata",
+    NULL,
+};
 
-static const struct key number_keys[] = {{.name = "epochs",
-                                          .type = KEY_INTEGER,
-                                          .minimum = 1,
-                                          .maximum = SPEC_MAX_EPOCHS,
-                                          .fallback = "10"},
-                                         {.name = "batch_size",
-                                          .type = KEY_INTEGER,
-                                          .minimum = 1,
-                                          .maximum = SPEC_MAX_BATCH,
-                                          .fallback = "32"},
-                                         {.name = "seed",
-                                          .type = KEY_INTEGER,
-                                          .minimum = 0,
-                                          .maximum = SEED_MAXIMUM,
-                                          .fallback = "0"},
-                                         {.name = "log_every_steps",
-                                          .type = KEY_INTEGER,
-                                          .minimum = 1,
-                                          .maximum = 1e9,
-                                          .word = "auto",
-                                          .fallback = "\"auto\""},
-                                         {.name = "priority",
-                                          .type = KEY_INTEGER,
-                                          .minimum = -100,
-                                          .maximum = 100,
-                                          .fallback = "0"},
-                                         {0}};
+static const struct key number_keys[] = {
+    {"epochs", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_EPOCHS), DEFAULT("10")},
+    {"batch_size", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_BATCH), DEFAULT("32")},
+    {"seed", KEY_INTEGER, AT_LEAST(0), AT_MOST(SEED_MAXIMUM), DEFAULT("0")},
+    {"log_every_steps", KEY_INTEGER, AT_LEAST(1), AT_MOST(1e9), .word = "auto",
+     DEFAULT("\"auto\"")},
+    {"priority", KEY_INTEGER, AT_LEAST(-100), AT_MOST(100), DEFAULT("0")},
+    {0},
+};
 
 /* One parse under way. */
 struct job_reader {

@@ -23,35 +23,23 @@ static int check_output(const struct layer *layer, struct violations *violations
     char text[SHAPE_TEXT_SIZE];
     return violations_add(
         violations, layer->pointer,
-        "expected an output of at most %lld numbers a sample, found the "
-        "shape %s",
+        "expected an output of at most %lld numbers a sample, found the shape %s",
         (long long)SHAPE_MAX_ELEMENTS, shape_format(&layer->output, text));
 }
 
 /* dense: y = x W' + b over the last dimension; any dimensions before it are kept. */
 
 static const struct key dense_keys[] = {
-    {.name = "units",
-     .type = KEY_INTEGER,
-     .minimum = 1,
-     .maximum = SPEC_MAX_UNITS,
-     .word = "auto"},
-    {.name = "activation",
-     .type = KEY_CHOICE,
-     .choices = activation_names,
-     .fallback = "\"linear\""},
-    {.name = "use_bias", .type = KEY_BOOLEAN, .fallback = "true"},
-    {.name = "kernel_initializer",
-     .type = KEY_CHOICE,
-     .choices = kernel_initializer_names,
-     .fallback = "\"glorot_uniform\""},
-    {.name = "bias_initializer",
-     .type = KEY_CHOICE,
-     .choices = bias_initializer_names,
-     .word = "auto",
-     .fallback = "\"auto\""},
-    {.name = "l2", .type = KEY_NUMBER, .minimum = 0, .maximum = 1000, .fallback = "0"},
-    {0}};
+    {"units", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_UNITS), .word = "auto"},
+    {"activation", KEY_CHOICE, .choices = activation_names, DEFAULT("\"linear\"")},
+    {"use_bias", KEY_BOOLEAN, DEFAULT("true")},
+    {"kernel_initializer", KEY_CHOICE, .choices = kernel_initializer_names,
+     DEFAULT("\"glorot_uniform\"")},
+    {"bias_initializer", KEY_CHOICE, .choices = bias_initializer_names, .word = "auto",
+     DEFAULT("\"auto\"")},
+    {"l2", KEY_NUMBER, AT_LEAST(0), AT_MOST(1000), DEFAULT("0")},
+    {0},
+};
 
 static int dense_infer(const struct model_spec *model, int index, struct layer *layer,
                        struct violations *violations)
@@ -101,23 +89,20 @@ static int same_infer(const struct model_spec *model, int index, struct layer *l
     return check_output(layer, violations);
 }
 
-static const struct key dropout_keys[] = {{.name = "rate",
-                                           .type = KEY_NUMBER,
-                                           .minimum = 0,
-                                           .maximum = 1,
-                                           .below_maximum = true},
-                                          {0}};
+static const struct key dropout_keys[] = {
+    {"rate", KEY_NUMBER, AT_LEAST(0), BELOW(1)},
+    {0},
+};
 
 /* Two activations have an attribute; its default is PyTorch's. */
-static const struct key leaky_relu_keys[] = {{.name = "alpha",
-                                              .type = KEY_NUMBER,
-                                              .minimum = 0,
-                                              .maximum = 1000,
-                                              .fallback = "0.01"},
-                                             {0}};
+static const struct key leaky_relu_keys[] = {
+    {"alpha", KEY_NUMBER, AT_LEAST(0), AT_MOST(1000), DEFAULT("0.01")},
+    {0},
+};
 static const struct key elu_keys[] = {
-    {.name = "alpha", .type = KEY_NUMBER, .minimum = 0, .maximum = 1000, .fallback = "1"},
-    {0}};
+    {"alpha", KEY_NUMBER, AT_LEAST(0), AT_MOST(1000), DEFAULT("1")},
+    {0},
+};
 
 /* flatten: [a, b, c] -> [a * b * c]; the numbers stay where they are. */
 
@@ -151,7 +136,8 @@ const struct layer_type layer_table[] = {
     {.name = "tanh", .op = "tanh", .infer = same_infer},
     {.name = "softplus", .op = "softplus", .infer = same_infer},
     {.name = "softmax", .op = "softmax", .infer = same_infer},
-    {0}};
+    {0},
+};
 
 const struct layer_type *layer_type_find(const char *name)
 {

@@ -36,22 +36,12 @@ int early_stopping_read(const json_t *json, struct job_spec *spec, json_t **ret_
                         struct violations *violations)
 {
     static const struct key keys[] = {
-        {.name = "monitor",
-         .type = KEY_CHOICE,
-         .choices = monitor_names,
-         .fallback = "\"val_loss\""},
-        {.name = "patience",
-         .type = KEY_INTEGER,
-         .minimum = 0,
-         .maximum = SPEC_MAX_EPOCHS,
-         .fallback = "5"},
-        {.name = "min_delta",
-         .type = KEY_NUMBER,
-         .minimum = 0,
-         .maximum = 1e9,
-         .fallback = "0"},
-        {.name = "restore_best_weights", .type = KEY_BOOLEAN, .fallback = "true"},
-        {0}};
+        {"monitor", KEY_CHOICE, .choices = monitor_names, DEFAULT("\"val_loss\"")},
+        {"patience", KEY_INTEGER, AT_LEAST(0), AT_MOST(SPEC_MAX_EPOCHS), DEFAULT("5")},
+        {"min_delta", KEY_NUMBER, AT_LEAST(0), AT_MOST(1e9), DEFAULT("0")},
+        {"restore_best_weights", KEY_BOOLEAN, DEFAULT("true")},
+        {0},
+    };
     struct early_stopping_spec *stopping = &spec->early_stopping;
     *stopping = (struct early_stopping_spec){0};
     if (!json || json_is_null(json)) {
@@ -72,16 +62,14 @@ int early_stopping_read(const json_t *json, struct job_spec *spec, json_t **ret_
     return 0;
 }
 
-#define CLIP_KEY(name_)                                                                  \
-    {                                                                                    \
-        .name = (name_), .type = KEY_NUMBER, .minimum = 0, .above_minimum = true,        \
-        .maximum = 1e9, .fallback = "null"                                               \
-    }
-
 int gradient_clip_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                        struct violations *violations)
 {
-    static const struct key keys[] = {CLIP_KEY("norm"), CLIP_KEY("value"), {0}};
+    static const struct key keys[] = {
+        {"norm", KEY_NUMBER, ABOVE(0), AT_MOST(1e9), DEFAULT("null")},
+        {"value", KEY_NUMBER, ABOVE(0), AT_MOST(1e9), DEFAULT("null")},
+        {0},
+    };
     struct attrs attrs;
     int rc = read_object(json_is_null(json) ? NULL : json, "/gradient_clip", keys, &attrs,
                          ret_canonical, violations);
@@ -95,22 +83,13 @@ int gradient_clip_read(const json_t *json, struct job_spec *spec, json_t **ret_c
 int checkpoint_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                     struct violations *violations)
 {
-    static const struct key keys[] = {{.name = "every_seconds",
-                                       .type = KEY_INTEGER,
-                                       .minimum = 1,
-                                       .maximum = SECONDS_PER_DAY,
-                                       .fallback = "30"},
-                                      {.name = "keep_best",
-                                       .type = KEY_INTEGER,
-                                       .minimum = 0,
-                                       .maximum = 10,
-                                       .fallback = "1"},
-                                      {.name = "keep_latest",
-                                       .type = KEY_INTEGER,
-                                       .minimum = 1,
-                                       .maximum = 10,
-                                       .fallback = "1"},
-                                      {0}};
+    static const struct key keys[] = {
+        {"every_seconds", KEY_INTEGER, AT_LEAST(1), AT_MOST(SECONDS_PER_DAY),
+         DEFAULT("30")},
+        {"keep_best", KEY_INTEGER, AT_LEAST(0), AT_MOST(10), DEFAULT("1")},
+        {"keep_latest", KEY_INTEGER, AT_LEAST(1), AT_MOST(10), DEFAULT("1")},
+        {0},
+    };
     struct attrs attrs;
     int rc = read_object(json, "/checkpoint", keys, &attrs, ret_canonical, violations);
     if (rc != 0)
@@ -124,27 +103,14 @@ int checkpoint_read(const json_t *json, struct job_spec *spec, json_t **ret_cano
 int resources_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                    struct violations *violations)
 {
-    static const struct key keys[] = {{.name = "threads",
-                                       .type = KEY_INTEGER,
-                                       .minimum = 1,
-                                       .maximum = SPEC_MAX_THREADS,
-                                       .fallback = "1"},
-                                      {.name = "memory_mb",
-                                       .type = KEY_INTEGER,
-                                       .minimum = 1,
-                                       .maximum = MEMORY_MAX_MB,
-                                       .fallback = "2048"},
-                                      {.name = "max_seconds",
-                                       .type = KEY_INTEGER,
-                                       .minimum = 0,
-                                       .maximum = SECONDS_PER_YEAR,
-                                       .fallback = "0"},
-                                      {.name = "max_attempts",
-                                       .type = KEY_INTEGER,
-                                       .minimum = 1,
-                                       .maximum = 100,
-                                       .fallback = "3"},
-                                      {0}};
+    static const struct key keys[] = {
+        {"threads", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_THREADS), DEFAULT("1")},
+        {"memory_mb", KEY_INTEGER, AT_LEAST(1), AT_MOST(MEMORY_MAX_MB), DEFAULT("2048")},
+        {"max_seconds", KEY_INTEGER, AT_LEAST(0), AT_MOST(SECONDS_PER_YEAR),
+         DEFAULT("0")},
+        {"max_attempts", KEY_INTEGER, AT_LEAST(1), AT_MOST(100), DEFAULT("3")},
+        {0},
+    };
     struct attrs attrs;
     int rc = read_object(json, "/resources", keys, &attrs, ret_canonical, violations);
     if (rc != 0)
@@ -170,8 +136,7 @@ static int check_metadata_entry(const char *key, const json_t *value,
         return 0;
     return violations_add(
         violations, pointer_key(at, "/metadata", key),
-        "expected a string of at most %d bytes, a number, true or false, "
-        "found %s",
+        "expected a string of at most %d bytes, a number, true or false, found %s",
         METADATA_MAX_VALUE_BYTES, found_text(value, found));
 }
 
@@ -187,8 +152,7 @@ int metadata_read(const json_t *json, struct job_spec *spec, json_t **ret_canoni
         return violations_add(violations, "/metadata",
                               "expected at most %d keys, found %zu", METADATA_MAX_KEYS,
                               json_object_size(json));
-    json_t *walked =
-        (json_t *)(uintptr_t)json; /* the macro wants it; nothing is changed */
+    json_t *walked = (json_t *)(uintptr_t)json; /* not changed by the walk */
     const char *key;
     json_t *value;
     int rc = 0;

@@ -10,30 +10,27 @@
 #include <string.h>
 
 #define SUM_TOLERANCE 1e-6
-#define FRACTION_DIGITS                                                                  \
-    1e12 /* a worked out rest is rounded, so that 1 - 0.3 reads 0.7                      \
-          */
+/* A worked out rest is rounded to so many parts, so that 1 - 0.3 reads 0.7. */
+#define FRACTION_PARTS 1e12
 
 const char *const split_names[] = {"random", "stratified", "fixed", NULL};
 
-#define FRACTION(name_)                                                                  \
-    {                                                                                    \
-        .name = (name_), .type = KEY_NUMBER, .minimum = 0, .maximum = 1,                 \
-        .fallback = "null"                                                               \
-    }
+#define FRACTION KEY_NUMBER, AT_LEAST(0), AT_MOST(1), DEFAULT("null")
 
-static const struct key split_keys[] = {{.name = "type",
-                                         .type = KEY_CHOICE,
-                                         .choices = split_names,
-                                         .word = "auto",
-                                         .fallback = "\"auto\""},
-                                        {0}};
+static const struct key split_keys[] = {
+    {"type", KEY_CHOICE, .choices = split_names, .word = "auto", DEFAULT("\"auto\"")},
+    {0},
+};
 static const struct key fraction_keys[] = {
-    FRACTION("train"), FRACTION("validation"), FRACTION("test"), {0}};
+    {"train", FRACTION},
+    {"validation", FRACTION},
+    {"test", FRACTION},
+    {0},
+};
 
 static double rest(double others)
 {
-    return round((1.0 - others) * FRACTION_DIGITS) / FRACTION_DIGITS;
+    return round((1.0 - others) * FRACTION_PARTS) / FRACTION_PARTS;
 }
 
 /* The fractions of a split whose type is known. */

@@ -22,13 +22,10 @@ const char *const monitor_names[] = {"loss",         "val_loss", "accuracy",
 
 /* ---- loss ---- */
 
-static const struct key huber_keys[] = {{.name = "delta",
-                                         .type = KEY_NUMBER,
-                                         .minimum = 0,
-                                         .above_minimum = true,
-                                         .maximum = 1e9,
-                                         .fallback = "1"},
-                                        {0}};
+static const struct key huber_keys[] = {
+    {"delta", KEY_NUMBER, ABOVE(0), AT_MOST(1e9), DEFAULT("1")},
+    {0},
+};
 
 static const struct choice_type loss_table[] = {
     {.name = "auto"},
@@ -42,7 +39,8 @@ static const struct choice_type loss_table[] = {
     {.name = "binary_crossentropy", .meaning = "binary_cross_entropy"},
     {.name = "mean_squared_error", .meaning = "mse"},
     {.name = "mean_absolute_error", .meaning = "mae"},
-    {0}};
+    {0},
+};
 
 int loss_read(const json_t *json, struct loss_spec *ret_loss, bool *ret_is_auto,
               json_t **ret_canonical, struct violations *violations)
@@ -92,19 +90,19 @@ int loss_check(const struct loss_spec *loss, const struct features_spec *feature
     const char *name = loss_names[loss->type];
     bool wants_category =
         loss->type == LOSS_CROSS_ENTROPY || loss->type == LOSS_BINARY_CROSS_ENTROPY;
-    if (wants_category != (features->target == TARGET_CATEGORY))
+    if (wants_category && features->target != TARGET_CATEGORY)
         return violations_add(
             violations, "/loss",
-            wants_category
-                ? "expected a loss for numbers (mse, mae or huber), because the target "
-                  "is a "
-                  "number, found \"%s\"; or make the target a category with \"type\": "
-                  "\"category\" in /features/target"
-                : "expected a loss for categories (cross_entropy or "
-                  "binary_cross_entropy), "
-                  "because the target is a category, found \"%s\"; or make the target a "
-                  "number "
-                  "with \"type\": \"number\" in /features/target",
+            "expected a loss for numbers (mse, mae or huber), because the target is a "
+            "number, found \"%s\"; or make the target a category with \"type\": "
+            "\"category\" in /features/target",
+            name);
+    if (!wants_category && features->target == TARGET_CATEGORY)
+        return violations_add(
+            violations, "/loss",
+            "expected a loss for categories (cross_entropy or binary_cross_entropy), "
+            "because the target is a category, found \"%s\"; or make the target a number "
+            "with \"type\": \"number\" in /features/target",
             name);
     if (loss->type == LOSS_BINARY_CROSS_ENTROPY && features->target_width != 2)
         return violations_add(violations, "/loss",
@@ -129,55 +127,53 @@ const char *loss_activation(const struct loss_spec *loss)
 
 /* ---- optimizer ---- */
 
-#define LEARNING_RATE(fallback_)                                                         \
-    {                                                                                    \
-        .name = "learning_rate", .type = KEY_NUMBER, .minimum = 0,                       \
-        .above_minimum = true, .maximum = RATE_MAXIMUM, .fallback = (fallback_)          \
-    }
-#define WEIGHT_DECAY(fallback_)                                                          \
-    {                                                                                    \
-        .name = "weight_decay", .type = KEY_NUMBER, .minimum = 0,                        \
-        .maximum = RATE_MAXIMUM, .fallback = (fallback_)                                 \
-    }
-/* The share of a running mean that stays: from 0 to below 1. */
-#define SHARE(name_, fallback_)                                                          \
-    {                                                                                    \
-        .name = (name_), .type = KEY_NUMBER, .minimum = 0, .maximum = 1,                 \
-        .below_maximum = true, .fallback = (fallback_)                                   \
-    }
-#define EPSILON                                                                          \
-    {                                                                                    \
-        .name = "epsilon", .type = KEY_NUMBER, .minimum = 0, .above_minimum = true,      \
-        .maximum = 1, .fallback = "1e-8"                                                 \
-    }
+/* Keys that optimizers share; the defaults are in the rows. */
+#define LEARNING_RATE "learning_rate", KEY_NUMBER, ABOVE(0), AT_MOST(RATE_MAXIMUM)
+#define WEIGHT_DECAY "weight_decay", KEY_NUMBER, AT_LEAST(0), AT_MOST(RATE_MAXIMUM)
+#define EPSILON "epsilon", KEY_NUMBER, ABOVE(0), AT_MOST(1)
+/* The share of a running mean that a step keeps. */
+#define SHARE KEY_NUMBER, AT_LEAST(0), BELOW(1)
 
 static const struct key sgd_keys[] = {
-    LEARNING_RATE("0.01"),
-    SHARE("momentum", "0"),
-    {.name = "nesterov", .type = KEY_BOOLEAN, .fallback = "false"},
-    WEIGHT_DECAY("0"),
-    {0}};
+    {LEARNING_RATE, DEFAULT("0.01")},
+    {"momentum", SHARE, DEFAULT("0")},
+    {"nesterov", KEY_BOOLEAN, DEFAULT("false")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {0},
+};
 static const struct key rmsprop_keys[] = {
-    LEARNING_RATE("0.001"),
-    SHARE("rho", "0.9"),
-    SHARE("momentum", "0"),
-    {.name = "centered", .type = KEY_BOOLEAN, .fallback = "false"},
-    EPSILON,
-    WEIGHT_DECAY("0"),
-    {0}};
-static const struct key adam_keys[] = {LEARNING_RATE("0.001"),   SHARE("beta_1", "0.9"),
-                                       SHARE("beta_2", "0.999"), EPSILON,
-                                       WEIGHT_DECAY("0"),        {0}};
-static const struct key adamw_keys[] = {LEARNING_RATE("0.001"),   SHARE("beta_1", "0.9"),
-                                        SHARE("beta_2", "0.999"), EPSILON,
-                                        WEIGHT_DECAY("0.01"),     {0}};
+    {LEARNING_RATE, DEFAULT("0.001")},
+    {"rho", SHARE, DEFAULT("0.9")},
+    {"momentum", SHARE, DEFAULT("0")},
+    {"centered", KEY_BOOLEAN, DEFAULT("false")},
+    {EPSILON, DEFAULT("1e-8")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {0},
+};
+static const struct key adam_keys[] = {
+    {LEARNING_RATE, DEFAULT("0.001")},
+    {"beta_1", SHARE, DEFAULT("0.9")},
+    {"beta_2", SHARE, DEFAULT("0.999")},
+    {EPSILON, DEFAULT("1e-8")},
+    {WEIGHT_DECAY, DEFAULT("0")}, /* added to the gradient */
+    {0},
+};
+static const struct key adamw_keys[] = {
+    {LEARNING_RATE, DEFAULT("0.001")},
+    {"beta_1", SHARE, DEFAULT("0.9")},
+    {"beta_2", SHARE, DEFAULT("0.999")},
+    {EPSILON, DEFAULT("1e-8")},
+    {WEIGHT_DECAY, DEFAULT("0.01")}, /* decoupled from it */
+    {0},
+};
 
 static const struct choice_type optimizer_table[] = {
     {.name = "sgd", .keys = sgd_keys},
     {.name = "rmsprop", .keys = rmsprop_keys},
     {.name = "adam", .keys = adam_keys},
     {.name = "adamw", .keys = adamw_keys},
-    {0}};
+    {0},
+};
 
 int optimizer_read(const json_t *json, struct choice *ret_optimizer,
                    json_t **ret_canonical, struct violations *violations)
@@ -198,56 +194,41 @@ int optimizer_read(const json_t *json, struct choice *ret_optimizer,
 
 /* ---- schedule ---- */
 
-#define WARMUP_STEPS                                                                     \
-    {                                                                                    \
-        .name = "warmup_steps", .type = KEY_INTEGER, .minimum = 0, .maximum = 1e9,       \
-        .fallback = "0"                                                                  \
-    }
+/* Keys that schedules share. */
+#define WARMUP_STEPS "warmup_steps", KEY_INTEGER, AT_LEAST(0), AT_MOST(1e9), DEFAULT("0")
 #define MINIMUM_LEARNING_RATE                                                            \
-    {                                                                                    \
-        .name = "minimum_learning_rate", .type = KEY_NUMBER, .minimum = 0,               \
-        .maximum = RATE_MAXIMUM, .fallback = "0"                                         \
-    }
-#define GAMMA(fallback_)                                                                 \
-    {                                                                                    \
-        .name = "gamma", .type = KEY_NUMBER, .minimum = 0, .above_minimum = true,        \
-        .maximum = 1, .fallback = (fallback_)                                            \
-    }
+    "minimum_learning_rate", KEY_NUMBER, AT_LEAST(0), AT_MOST(RATE_MAXIMUM), DEFAULT("0")
+#define GAMMA "gamma", KEY_NUMBER, ABOVE(0), AT_MOST(1)
 
-static const struct key constant_keys[] = {WARMUP_STEPS, {0}};
-static const struct key step_keys[] = {{.name = "step_epochs",
-                                        .type = KEY_INTEGER,
-                                        .minimum = 1,
-                                        .maximum = SPEC_MAX_EPOCHS},
-                                       GAMMA("0.1"),
-                                       WARMUP_STEPS,
-                                       {0}};
-static const struct key exponential_keys[] = {GAMMA(NULL), WARMUP_STEPS, {0}};
-static const struct key cosine_keys[] = {MINIMUM_LEARNING_RATE, WARMUP_STEPS, {0}};
-static const struct key plateau_keys[] = {{.name = "monitor",
-                                           .type = KEY_CHOICE,
-                                           .choices = monitor_names,
-                                           .fallback = "\"val_loss\""},
-                                          {.name = "factor",
-                                           .type = KEY_NUMBER,
-                                           .minimum = 0,
-                                           .above_minimum = true,
-                                           .maximum = 1,
-                                           .below_maximum = true,
-                                           .fallback = "0.1"},
-                                          {.name = "patience",
-                                           .type = KEY_INTEGER,
-                                           .minimum = 0,
-                                           .maximum = SPEC_MAX_EPOCHS,
-                                           .fallback = "10"},
-                                          {.name = "min_delta",
-                                           .type = KEY_NUMBER,
-                                           .minimum = 0,
-                                           .maximum = 1e9,
-                                           .fallback = "1e-4"},
-                                          MINIMUM_LEARNING_RATE,
-                                          WARMUP_STEPS,
-                                          {0}};
+static const struct key constant_keys[] = {
+    {WARMUP_STEPS},
+    {0},
+};
+static const struct key step_keys[] = {
+    {"step_epochs", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_EPOCHS)},
+    {GAMMA, DEFAULT("0.1")},
+    {WARMUP_STEPS},
+    {0},
+};
+static const struct key exponential_keys[] = {
+    {GAMMA},
+    {WARMUP_STEPS},
+    {0},
+};
+static const struct key cosine_keys[] = {
+    {MINIMUM_LEARNING_RATE},
+    {WARMUP_STEPS},
+    {0},
+};
+static const struct key plateau_keys[] = {
+    {"monitor", KEY_CHOICE, .choices = monitor_names, DEFAULT("\"val_loss\"")},
+    {"factor", KEY_NUMBER, ABOVE(0), BELOW(1), DEFAULT("0.1")},
+    {"patience", KEY_INTEGER, AT_LEAST(0), AT_MOST(SPEC_MAX_EPOCHS), DEFAULT("10")},
+    {"min_delta", KEY_NUMBER, AT_LEAST(0), AT_MOST(1e9), DEFAULT("1e-4")},
+    {MINIMUM_LEARNING_RATE},
+    {WARMUP_STEPS},
+    {0},
+};
 
 static const struct choice_type schedule_table[] = {
     {.name = "constant", .keys = constant_keys},
@@ -255,7 +236,8 @@ static const struct choice_type schedule_table[] = {
     {.name = "exponential", .keys = exponential_keys},
     {.name = "cosine", .keys = cosine_keys},
     {.name = "reduce_on_plateau", .keys = plateau_keys},
-    {0}};
+    {0},
+};
 
 int schedule_read(const json_t *json, struct choice *ret_schedule, json_t **ret_canonical,
                   struct violations *violations)
