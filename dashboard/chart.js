@@ -64,10 +64,10 @@ export function lineChart(title, series) {
       }
     });
     drawing.append(svg("path", { class: `s${index}`, d: path }));
-    const last = one.value.findLastIndex((value) => typeof value === "number");
-    if (last >= 0)
+    const value = one.value.at(-1);
+    if (typeof value === "number")
       drawing.append(svg("circle", {
-        class: `s${index}`, r: 2, cx: x(one.step[last]), cy: y(Number(one.value[last])),
+        class: `s${index}`, r: 2, cx: x(Number(one.step.at(-1))), cy: y(value),
       }));
   });
   const caption = el("figcaption", {}, el("b", {}, title));

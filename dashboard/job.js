@@ -155,7 +155,7 @@ export function jobView(id) {
     const job = await call(`/v1/jobs/${id}`);
     const { series } = await call(`/v1/jobs/${id}/metrics?max_points=400`);
     await readEvents(id, events);
-    return [
+    const parts = [
       title(job, refresh, complain),
       el("progress", { max: 1, value: job.progress?.fraction ?? 0, "aria-label": "progress" }),
       summary(job),
@@ -163,6 +163,7 @@ export function jobView(id) {
       charts(series),
       flow(series),
       eventList(events),
-    ].filter((node) => node !== null);
+    ];
+    return parts.flatMap((part) => part ?? []);
   };
 }

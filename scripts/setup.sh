@@ -13,7 +13,7 @@ build="gcc libc6-dev cmake ninja-build pkg-config ca-certificates curl
        libmicrohttpd-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev
        zlib1g-dev nettle-dev uthash-dev libcurl4-openssl-dev libinih-dev"
 demo="jq"
-test="libcmocka-dev python3"
+test="libcmocka-dev python3 node-typescript"
 bench="python3 python3-numpy python3-torch libopenblas0-openmp wrk"
 
 case "${1:-build}" in
@@ -32,10 +32,6 @@ for package in $wanted; do
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing="$missing $package"
 done
-# npm comes from Debian, unless the machine has one of its own.
-if [ "${1:-build}" = test ] && ! command -v npm >/dev/null; then
-    missing="$missing npm"
-fi
 [ -n "$missing" ] || exit 0
 
 as_root=

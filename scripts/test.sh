@@ -9,7 +9,6 @@ cd "$(dirname "$0")/.."
 
 preset=${1:-release}
 scripts/setup.sh test
-npm --prefix dashboard ci --loglevel=error --no-audit --no-fund
 cmake --preset "$preset" -DBUILD_TESTING=ON >/dev/null
 cmake --build --preset "$preset"
 ctest --preset "$preset"
