@@ -112,14 +112,14 @@ int graph_compile(const struct model_spec *model, const struct graph_options *op
     struct graph *graph = mem_alloc(sizeof(*graph));
     if (!graph)
         return no_memory(err);
-    int rc = 0;
     graph->model = model;
     graph->options = *options;
     graph->nodes = mem_alloc_array((size_t)model->layer_count, sizeof(struct node));
     if (!graph->nodes) {
-        rc = no_memory(err);
-        goto out;
+        free(graph);
+        return no_memory(err);
     }
+    int rc = 0;
     graph->node_count = model->layer_count;
     for (int n = 0; n < graph->node_count && rc == 0; n++)
         rc = compile_node(graph, n, err);
@@ -127,7 +127,6 @@ int graph_compile(const struct model_spec *model, const struct graph_options *op
         rc = place_parameters(graph, err);
     if (rc == 0)
         rc = graph_plan_memory(graph, err);
-out:
     if (rc != 0) {
         graph_free(graph);
         return rc;

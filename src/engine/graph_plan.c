@@ -226,8 +226,8 @@ static int larger_first(const void *a, const void *b)
 static int place_buffers(struct graph *graph, struct error *err)
 {
     size_t count = (size_t)graph->buffer_count;
-    struct buffer **order = mem_alloc_array(count, sizeof(*order));
-    const struct buffer **placed = mem_alloc_array(count, sizeof(*placed));
+    struct buffer **order = mem_alloc_array(count, sizeof(struct buffer *));
+    const struct buffer **placed = mem_alloc_array(count, sizeof(struct buffer *));
     int rc = 0;
     if (!order || !placed) {
         rc = error_set(err, ERR_NOMEM, "no memory to plan the network");
@@ -235,7 +235,7 @@ static int place_buffers(struct graph *graph, struct error *err)
     }
     for (size_t i = 0; i < count; i++)
         order[i] = &graph->buffers[i];
-    qsort(order, count, sizeof(*order), larger_first);
+    qsort(order, count, sizeof(struct buffer *), larger_first);
     for (size_t done = 0; done < count; done++) {
         struct buffer *buffer = order[done];
         size_t offset = 0;
@@ -256,7 +256,7 @@ static int place_buffers(struct graph *graph, struct error *err)
         size_t at = done;
         while (at > 0 && placed[at - 1]->offset > offset)
             at--;
-        memmove(&placed[at + 1], &placed[at], (done - at) * sizeof(*placed));
+        memmove(&placed[at + 1], &placed[at], (done - at) * sizeof(struct buffer *));
         placed[at] = buffer;
     }
 out:

@@ -51,20 +51,20 @@ static int plan_alpha(struct node *node, size_t max_rows, struct error *err)
     }                                                                                    \
     static void function##_backward(const struct node *node, const struct op_call *call) \
     {                                                                                    \
-        function##_gradients(call->source, call->dy, call->dx[0],                        \
-                             call->rows * node->width, alpha_of(node));                  \
+        function##_gradients((source), call->dy, call->dx[0], call->rows * node->width,  \
+                             alpha_of(node));                                            \
     }                                                                                    \
     const struct op OP_SYMBOL(function) = {                                              \
         .name = #function,                                                               \
         .flags = (op_flags) | OP_IN_PLACE,                                               \
         .config_size = sizeof(struct activation_config),                                 \
-        .plan = planner,                                                                 \
+        .plan = (planner),                                                               \
         .forward = function##_forward,                                                   \
         .backward = function##_backward,                                                 \
     }
 
-#define OF_OUTPUT(name, planner) ACTIVATION(name, OP_NEEDS_OUTPUT, planner, y)
-#define OF_INPUT(name, planner) ACTIVATION(name, OP_NEEDS_INPUT, planner, x[0])
+#define OF_OUTPUT(name, planner) ACTIVATION(name, OP_NEEDS_OUTPUT, planner, call->y)
+#define OF_INPUT(name, planner) ACTIVATION(name, OP_NEEDS_INPUT, planner, call->x[0])
 
 /* relu: max(x, 0) */
 

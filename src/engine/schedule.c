@@ -2,6 +2,7 @@
 #include "schedule.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 struct schedule_type {
@@ -75,7 +76,8 @@ static void plateau_read(struct schedule *schedule, const struct attrs *attrs)
     schedule->patience = attrs_integer(attrs, "patience");
     schedule->min_delta = attrs_number(attrs, "min_delta");
     schedule->minimum = attrs_number(attrs, "minimum_learning_rate");
-    strcpy(schedule->monitor, attrs_string(attrs, "monitor"));
+    snprintf(schedule->monitor, sizeof(schedule->monitor), "%s",
+             attrs_string(attrs, "monitor"));
 }
 
 static double plateau_rate(const struct schedule *schedule, int64_t step,

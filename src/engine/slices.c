@@ -33,15 +33,20 @@ struct signal {
     atomic_uint sleepers;
 };
 
+/* On a cache line of its own, because all slices write it. */
+struct head_count {
+    _Alignas(64) atomic_int slices;
+};
+
 struct slices {
     int count;
     int started;
     struct slice_thread *threads;
     slice_function *function; /* of the present run; NULL: end */
     void *context;
-    struct signal begin;             /* counts runs */
-    struct signal arrived;           /* counts barriers passed; the end of a run is one */
-    _Alignas(64) atomic_int waiting; /* slices at the present barrier */
+    struct signal begin;       /* counts runs */
+    struct signal arrived;     /* counts barriers passed; the end of a run is one */
+    struct head_count waiting; /* at the present barrier */
 };
 
 static void pause_briefly(void)
@@ -79,8 +84,8 @@ void slices_barrier(struct slices *slices)
     if (slices->count == 1)
         return;
     unsigned old = atomic_load(&slices->arrived.value);
-    if (atomic_fetch_add(&slices->waiting, 1) == slices->count - 1) {
-        atomic_store(&slices->waiting, 0);
+    if (atomic_fetch_add(&slices->waiting.slices, 1) == slices->count - 1) {
+        atomic_store(&slices->waiting.slices, 0);
         signal_all(&slices->arrived);
     } else {
         signal_wait(&slices->arrived, old);
@@ -130,9 +135,11 @@ int slices_new(int count, struct slices **ret_slices, struct error *err)
         return error_set(err, ERR_NOMEM, "no memory for threads");
     slices->count = count;
     slices->threads = mem_alloc_array((size_t)count, sizeof(struct slice_thread));
-    int rc = slices->threads ? 0 : error_set(err, ERR_NOMEM, "no memory for threads");
-    if (rc == 0 && count > 1)
-        rc = start(slices, err);
+    if (!slices->threads) {
+        free(slices);
+        return error_set(err, ERR_NOMEM, "no memory for threads");
+    }
+    int rc = count > 1 ? start(slices, err) : 0;
     if (rc != 0) {
         slices_free(slices);
         return rc;

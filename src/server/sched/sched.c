@@ -328,20 +328,19 @@ static struct question *question_new(struct sched *sched, const char *model_id,
                                      const char *verb, const char *body, size_t length)
 {
     struct question *question = mem_alloc(sizeof(*question));
-    size_t verb_length = strlen(verb);
-    char *text = question ? mem_alloc_array(verb_length + 1 + length, 1) : NULL;
+    size_t head = strlen(verb) + 1;
+    char *text = question ? mem_alloc_array(head + length + 1, 1) : NULL;
     if (!text) {
         free(question);
         return NULL;
     }
-    memcpy(text, verb, verb_length);
-    text[verb_length] = '\n';
+    snprintf(text, head + 1, "%s\n", verb);
     if (length > 0)
-        memcpy(text + verb_length + 1, body, length);
+        memcpy(text + head, body, length);
     question->call.run = run_ask;
     question->sched = sched;
     question->text = text;
-    question->length = verb_length + 1 + length;
+    question->length = head + length;
     snprintf(question->model, sizeof(question->model), "%s", model_id);
     return question;
 }

@@ -360,20 +360,21 @@ void serving_ask(struct question *question)
     struct error err = {0};
     if (sched->stopping) {
         error_set(&err, ERR_CANCELLED, "The daemon is going down.");
-    } else if (!serving) {
-        serving = mem_alloc(sizeof(*serving));
-        if (!serving)
-            error_set(&err, ERR_NOMEM, "no memory to serve a model");
+        answer(question, err.code, NULL, 0, &err);
+        return;
     }
-    if (err.code != 0) {
+    if (!serving)
+        serving = mem_alloc(sizeof(*serving));
+    if (!serving) {
+        error_set(&err, ERR_NOMEM, "no memory to serve a model");
         answer(question, err.code, NULL, 0, &err);
         return;
     }
     if (!serving->sched) {
         serving->sched = sched;
         memcpy(serving->model, question->model, sizeof(serving->model));
-        struct serving **at =
-            &sched->servings; /* at the end: whoever waits longer is first */
+        /* At the end: whoever waits longer is first. */
+        struct serving **at = &sched->servings;
         while (*at)
             at = &(*at)->next;
         *at = serving;

@@ -107,13 +107,12 @@ int training_write_checkpoint(struct training *training, struct blob_upload *upl
     const json_t *object = training->announced; /* checked when it was announced */
     const char *kind = json_string_value(json_object_get(object, "kind"));
     char *metrics = NULL;
-    struct checkpoint_write *c = mem_alloc(sizeof(*c));
-    int rc = c ? payload_object_text(object, "metrics", true, &metrics, err)
-               : error_set(err, ERR_NOMEM, "no memory for a checkpoint");
-    if (rc != 0) {
+    int rc = payload_object_text(object, "metrics", true, &metrics, err);
+    struct checkpoint_write *c = rc == 0 ? mem_alloc(sizeof(*c)) : NULL;
+    if (!c) {
         blob_upload_abandon(upload);
-        free(c);
-        return rc;
+        free(metrics);
+        return rc != 0 ? rc : error_set(err, ERR_NOMEM, "no memory for a checkpoint");
     }
     bool best = strcmp(kind, "best") == 0;
     c->base.write.run = run_checkpoint;
