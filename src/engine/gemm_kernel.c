@@ -135,8 +135,8 @@ transpose4(const real *x, size_t x_row, size_t count, real *out, size_t out_row)
  * Packs a panel of b: element [i, j] at x[i * row + j * column] for i < count, j < length
  * goes to out[j * width + i]; the columns from `count` to `width` become zeros.
  */
-KERNEL static void pack(const real *x, size_t row, size_t column, size_t count,
-                        size_t length, size_t width, real *out)
+MULTIVERSION static void pack(const real *x, size_t row, size_t column, size_t count,
+                              size_t length, size_t width, real *out)
 {
     size_t done = 0;
     if (column == 1) {
@@ -210,7 +210,7 @@ static void block_product(const struct tiles *tiles, const struct product *p,
 }
 
 /* c[m, 1] = a[m, k] @ b[k, 1]: dot products, in partial sums of a fixed order. */
-KERNEL static void column_product(const struct product *p)
+MULTIVERSION static void column_product(const struct product *p)
 {
     for (size_t i = 0; i < p->m; i++) {
         const real *a = p->a + i * p->a_row;

@@ -2,19 +2,19 @@
 #include "kernels.h"
 #include "vector_math.h"
 
-KERNEL void vector_add(real *restrict y, const real *restrict x, size_t count)
+MULTIVERSION void vector_add(real *restrict y, const real *restrict x, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         y[i] += x[i];
 }
 
-KERNEL void vector_scale(real *y, real factor, size_t count)
+MULTIVERSION void vector_scale(real *y, real factor, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         y[i] *= factor;
 }
 
-KERNEL void vector_clamp(real *y, real limit, size_t count)
+MULTIVERSION void vector_clamp(real *y, real limit, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         real low = y[i] < -limit ? -limit : y[i];
@@ -23,7 +23,7 @@ KERNEL void vector_clamp(real *y, real limit, size_t count)
 }
 
 #define DOUBLE_SUM(name, term)                                                           \
-    KERNEL double name(const real *x, size_t count)                                      \
+    MULTIVERSION double name(const real *x, size_t count)                                \
     {                                                                                    \
         double sums[LANES] = {0};                                                        \
         size_t i = 0;                                                                    \
@@ -48,7 +48,7 @@ DOUBLE_SUM(vector_sum, value)
 DOUBLE_SUM(vector_absolute_sum, value < 0 ? -value : value)
 DOUBLE_SUM(vector_square_sum, value *value)
 
-KERNEL real vector_dot(const real *x, const real *y, size_t count)
+MULTIVERSION real vector_dot(const real *x, const real *y, size_t count)
 {
     real_lanes sums = {0};
     size_t i = 0;
@@ -63,7 +63,7 @@ KERNEL real vector_dot(const real *x, const real *y, size_t count)
 /* What comparing lanes gives: all bits set where it is true. */
 typedef __typeof__((real_lanes){0} > (real_lanes){0}) lanes_mask;
 
-KERNEL real vector_max(const real *x, size_t count)
+MULTIVERSION real vector_max(const real *x, size_t count)
 {
     real largest = x[0];
     size_t i = 0;
@@ -83,7 +83,7 @@ KERNEL real vector_max(const real *x, size_t count)
     return largest;
 }
 
-KERNEL real vector_exp(const real *x, real shift, real *y, size_t count)
+MULTIVERSION real vector_exp(const real *x, real shift, real *y, size_t count)
 {
     ELEMENTWISE
     for (size_t i = 0; i < count; i++)
@@ -98,8 +98,8 @@ KERNEL real vector_exp(const real *x, real shift, real *y, size_t count)
     return sum;
 }
 
-KERNEL void column_sum(const real *restrict x, size_t rows, size_t width,
-                       real *restrict out)
+MULTIVERSION void column_sum(const real *restrict x, size_t rows, size_t width,
+                             real *restrict out)
 {
     for (size_t j = 0; j < width; j++)
         out[j] = 0;
@@ -109,8 +109,8 @@ KERNEL void column_sum(const real *restrict x, size_t rows, size_t width,
     }
 }
 
-KERNEL void row_fill(real *restrict y, const real *restrict bias, size_t rows,
-                     size_t width)
+MULTIVERSION void row_fill(real *restrict y, const real *restrict bias, size_t rows,
+                           size_t width)
 {
     for (size_t r = 0; r < rows; r++) {
         for (size_t j = 0; j < width; j++)

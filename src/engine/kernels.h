@@ -1,11 +1,6 @@
 /*
- * Kernels over vectors that more than one module needs, and the macro that builds a
- * function for several instruction sets.
- *
- * KERNEL before a function: gcc compiles it for AVX-512, AVX2 and the baseline, and the
- * loader picks one. So plain loops become vector code on any x86-64 from one portable
- * binary. Under the sanitizers (whose runtime is not ready when the loader picks) and
- * with clang (whose version 14 cannot export such functions) there is only the baseline.
+ * Kernels over vectors that more than one module needs: plain loops that become vector
+ * code, in a version for each instruction set (base/multiversion.h).
  *
  * Sums run in LANES partial sums that are added in a fixed order: vectorisable without
  * reassociation by the compiler, and the same bits at any vector width. `real_lanes` is
@@ -15,17 +10,10 @@
 #ifndef BACKPROP_KERNELS_H
 #define BACKPROP_KERNELS_H
 
+#include "base/multiversion.h"
 #include "real.h"
 
 #include <stddef.h>
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                   \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define KERNEL                                                                           \
-    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define KERNEL
-#endif
 
 /* Before a loop whose iterations touch only their own elements, though its pointers may
  * be equal: without it the compiler falls back to scalar code for work in place. */

@@ -93,9 +93,9 @@ static void add_block(const struct loss_call *call, const real *errors,
  * slice by NUMBER_LOSS.
  */
 #define NUMBER_LOSS(function)                                                            \
-    KERNEL static void function##_block(const struct loss_call *call, size_t first,      \
-                                        size_t count, real *errors, real *values,        \
-                                        real *targets)                                   \
+    MULTIVERSION static void function##_block(const struct loss_call *call,              \
+                                              size_t first, size_t count, real *errors,  \
+                                              real *values, real *targets)               \
     {                                                                                    \
         const real *output = call->output + first;                                       \
         const float *target = (const float *)call->target + first;                       \

@@ -30,15 +30,15 @@ static int plan_alpha(struct node *node, size_t max_rows, struct error *err)
 }
 
 #define ACTIVATION(function, op_flags, planner, source)                                  \
-    KERNEL static void function##_values(const real *x, real *y, size_t count,           \
-                                         real alpha)                                     \
+    MULTIVERSION static void function##_values(const real *x, real *y, size_t count,     \
+                                               real alpha)                               \
     {                                                                                    \
         ELEMENTWISE                                                                      \
         for (size_t i = 0; i < count; i++)                                               \
             y[i] = function##_value(x[i], alpha);                                        \
     }                                                                                    \
-    KERNEL static void function##_gradients(const real *from, const real *dy, real *dx,  \
-                                            size_t count, real alpha)                    \
+    MULTIVERSION static void function##_gradients(const real *from, const real *dy,      \
+                                                  real *dx, size_t count, real alpha)    \
     {                                                                                    \
         ELEMENTWISE                                                                      \
         for (size_t i = 0; i < count; i++)                                               \

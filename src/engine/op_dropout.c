@@ -52,8 +52,8 @@ static void row_counter(const struct node *node, const struct op_call *call, siz
  * The same as rng_philox() for counters c0, c0 + 1, …, c0 + LANES - 1, written so that
  * the lanes become vectors: words[w * LANES + lane] is word w of block `lane`.
  */
-KERNEL static void philox_lanes(const uint32_t counter[4], const uint32_t key[2],
-                                uint32_t words[CHUNK])
+MULTIVERSION static void philox_lanes(const uint32_t counter[4], const uint32_t key[2],
+                                      uint32_t words[CHUNK])
 {
     uint32_t *c0 = words, *c1 = words + LANES, *c2 = words + 2 * LANES;
     uint32_t *c3 = words + 3 * LANES;
@@ -91,8 +91,8 @@ static void fill_mask(uint32_t threshold, uint32_t counter[4], const uint32_t ke
     }
 }
 
-KERNEL static void apply_mask(const unsigned char *keep, real scale, const real *x,
-                              real *y, size_t count)
+MULTIVERSION static void apply_mask(const unsigned char *keep, real scale, const real *x,
+                                    real *y, size_t count)
 {
     ELEMENTWISE
     for (size_t i = 0; i < count; i++)

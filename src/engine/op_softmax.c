@@ -14,8 +14,8 @@ static size_t last_axis(const struct node *node)
 }
 
 /* dx_j = y_j (dy_j - product) */
-KERNEL static void softmax_gradient(const real *y, const real *dy, real product, real *dx,
-                                    size_t width)
+MULTIVERSION static void softmax_gradient(const real *y, const real *dy, real product,
+                                          real *dx, size_t width)
 {
     ELEMENTWISE
     for (size_t j = 0; j < width; j++)

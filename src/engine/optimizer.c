@@ -47,7 +47,7 @@ static void sgd_begin(const struct optimizer *optimizer, int64_t step,
     constants[SGD_DECAY_OF_VELOCITY] = (real)optimizer->settings[SGD_MOMENTUM];
 }
 
-KERNEL static void sgd_plain(const struct update *u)
+MULTIVERSION static void sgd_plain(const struct update *u)
 {
     real rate = u->constants[SGD_RATE], decay = u->weight_decay;
     real *restrict p = u->p;
@@ -56,7 +56,7 @@ KERNEL static void sgd_plain(const struct update *u)
         p[i] -= rate * (g[i] + decay * p[i]);
 }
 
-KERNEL static void sgd_momentum(const struct update *u)
+MULTIVERSION static void sgd_momentum(const struct update *u)
 {
     real rate = u->constants[SGD_RATE], decay = u->weight_decay;
     real momentum = u->constants[SGD_DECAY_OF_VELOCITY];
@@ -68,7 +68,7 @@ KERNEL static void sgd_momentum(const struct update *u)
     }
 }
 
-KERNEL static void sgd_nesterov(const struct update *u)
+MULTIVERSION static void sgd_nesterov(const struct update *u)
 {
     real rate = u->constants[SGD_RATE], decay = u->weight_decay;
     real momentum = u->constants[SGD_DECAY_OF_VELOCITY];
@@ -149,22 +149,22 @@ rmsprop_loop(const struct update *u, bool centered, bool momentum)
     }
 }
 
-KERNEL static void rmsprop_plain(const struct update *u)
+MULTIVERSION static void rmsprop_plain(const struct update *u)
 {
     rmsprop_loop(u, false, false);
 }
 
-KERNEL static void rmsprop_momentum(const struct update *u)
+MULTIVERSION static void rmsprop_momentum(const struct update *u)
 {
     rmsprop_loop(u, false, true);
 }
 
-KERNEL static void rmsprop_centered(const struct update *u)
+MULTIVERSION static void rmsprop_centered(const struct update *u)
 {
     rmsprop_loop(u, true, false);
 }
 
-KERNEL static void rmsprop_centered_momentum(const struct update *u)
+MULTIVERSION static void rmsprop_centered_momentum(const struct update *u)
 {
     rmsprop_loop(u, true, true);
 }
@@ -241,7 +241,7 @@ static inline __attribute__((always_inline)) void adam_loop(const struct update 
     }
 }
 
-KERNEL static void adam_kernel(const struct update *u)
+MULTIVERSION static void adam_kernel(const struct update *u)
 {
     adam_loop(u, true, 1);
 }
@@ -261,7 +261,7 @@ static void adamw_begin(const struct optimizer *optimizer, int64_t step,
     constants[ADAMW_RATE] = (real)learning_rate;
 }
 
-KERNEL static void adamw_kernel(const struct update *u)
+MULTIVERSION static void adamw_kernel(const struct update *u)
 {
     adam_loop(u, false, 1 - u->constants[ADAMW_RATE] * u->weight_decay);
 }

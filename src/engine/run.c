@@ -121,8 +121,9 @@ sum_row(const real *x, size_t count, real_lanes *sum, real_lanes *squares, doubl
 }
 
 /* y: [rows, units] -> sum, sum of squares, and for each unit the largest magnitude. */
-KERNEL static void observe_rows(const real *restrict y, size_t rows, size_t units,
-                                real *restrict largest, struct activation_sums *ret_sums)
+MULTIVERSION static void observe_rows(const real *restrict y, size_t rows, size_t units,
+                                      real *restrict largest,
+                                      struct activation_sums *ret_sums)
 {
     double sums[2] = {0};
     for (size_t u = 0; u < units; u++)

@@ -70,8 +70,8 @@ int stepper_plan_update(struct stepper *stepper, struct error *err)
 }
 
 /* gradient += 2 l2 p, the gradient of l2 * sum of p². */
-KERNEL static void add_l2(real *restrict gradient, const real *restrict p, real twice,
-                          size_t count)
+MULTIVERSION static void add_l2(real *restrict gradient, const real *restrict p,
+                                real twice, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         gradient[i] += twice * p[i];
@@ -79,8 +79,9 @@ KERNEL static void add_l2(real *restrict gradient, const real *restrict p, real 
 
 /* Adds the squares of a block of parameters before the update and of their change. Sums
  * over a block are good enough in the engine's precision: they are for people to read. */
-KERNEL static void observe_update(const real *restrict before, const real *restrict after,
-                                  size_t count, struct segment_squares *squares)
+MULTIVERSION static void observe_update(const real *restrict before,
+                                        const real *restrict after, size_t count,
+                                        struct segment_squares *squares)
 {
     real_lanes changes = {0}, parameters = {0};
     size_t i = 0;
