@@ -28,8 +28,9 @@ cmake --build --preset release >build/release/build.log 2>&1 || {
 }
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/backpropd-demo.XXXXXX")
+: >"$folder/out" # so that it is there to be read, however late the server starts
 build/release/bin/backpropd --data "$folder/data" --listen 127.0.0.1:0 \
-    >"$folder/out" 2>"$folder/log" </dev/null &
+    >>"$folder/out" 2>"$folder/log" </dev/null &
 server=$!
 stop_server() {
     kill "$server" 2>/dev/null && wait "$server" 2>/dev/null || true
