@@ -2,6 +2,8 @@
  * and file were made together, so a mismatch means a damaged store. */
 #include "columns.h"
 
+#include "value_codes.h"
+
 #include <stdbool.h>
 
 #define FEATURES_NAME "the samples"
@@ -113,6 +115,21 @@ static int check_column(const struct dataset_view *view, enum dataset_part part,
                        err);
 }
 
+/* A number that is used as a category: each must be one of the values. */
+static int check_listed_numbers(const struct dataset_view *view, enum dataset_part part,
+                                int index, struct error *err)
+{
+    const struct column_facts *column = &view->facts->columns[index];
+    struct value_codes codes;
+    int rc = value_codes_init(column, &codes, err);
+    if (rc != 0)
+        return rc;
+    rc = value_codes_check(&codes, column, columns_numbers(view, part, index),
+                           columns_part_rows(view, part), err);
+    value_codes_release(&codes);
+    return rc;
+}
+
 static int check_inputs(const struct dataset_view *view, enum dataset_part part,
                         struct error *err)
 {
@@ -126,6 +143,8 @@ static int check_inputs(const struct dataset_view *view, enum dataset_part part,
         int index = features->inputs[i].column;
         bool is_coded = view->facts->columns[index].type == COLUMN_CATEGORY;
         rc = check_column(view, part, index, is_coded, err);
+        if (rc == 0 && features->inputs[i].type == COLUMN_CATEGORY && !is_coded)
+            rc = check_listed_numbers(view, part, index, err);
     }
     return rc;
 }
@@ -142,7 +161,10 @@ static int check_input_spec(const struct dataset_facts *facts,
     if (column->type == COLUMN_TEXT || column->width != 1)
         return error_set(err, ERR_INVALID, "the column %s cannot be an input",
                          column->name);
-    if (column->type == COLUMN_CATEGORY && column->value_count == 0)
+    if (column->type == COLUMN_CATEGORY && input->type != COLUMN_CATEGORY)
+        return error_set(err, ERR_INVALID, "the category %s cannot be a number",
+                         column->name);
+    if (input->type == COLUMN_CATEGORY && column->value_count == 0)
         return error_set(err, ERR_INVALID, "the category %s has no value in any row",
                          column->name);
     return 0;

@@ -49,14 +49,14 @@ static int fit_column(const struct fitting *fitting, const struct input_column *
                       struct preprocess_column *column)
 {
     const struct column_facts *facts = &fitting->view->facts->columns[input->column];
-    column->type = facts->type;
+    column->type = input->type;
     column->indicator = input->missing == MISSING_INDICATOR;
     column->required = input->missing == MISSING_DROP;
     column->number.scale = 1.0;
     column->name = mem_strdup(facts->name);
     if (!column->name)
         return ERR_NOMEM;
-    if (facts->type == COLUMN_CATEGORY) {
+    if (input->type == COLUMN_CATEGORY) {
         column->values = copy_texts(facts->values, facts->value_count);
         column->value_count = column->values ? facts->value_count : 0;
         return column->values ? 0 : ERR_NOMEM;

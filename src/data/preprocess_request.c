@@ -125,10 +125,31 @@ static int32_t find_text(const struct preprocess_column *column, const char *tex
     return MISSING_CODE;
 }
 
+/* True if the values are those of a number that is used as a category. */
+static bool has_only_numbers(const struct preprocess_column *column)
+{
+    double number;
+    for (size_t i = 0; i < column->value_count; i++)
+        if (!parse_number(column->values[i], &number))
+            return false;
+    return true;
+}
+
+/* As text; "3.0" is the 3 of a column of numbers. */
+static int32_t find_category_text(const struct preprocess_column *column,
+                                  const char *text)
+{
+    double number;
+    int32_t code = find_text(column, text, strcmp);
+    if (code != MISSING_CODE || !parse_number(text, &number) || !has_only_numbers(column))
+        return code;
+    return find_equal_number(column, number);
+}
+
 static int32_t find_category(const struct preprocess_column *column, const json_t *value)
 {
     if (json_is_string(value))
-        return find_text(column, json_string_value(value), strcmp);
+        return find_category_text(column, json_string_value(value));
     if (json_is_boolean(value)) /* a CSV may say True or TRUE */
         return find_text(column, json_is_true(value) ? "true" : "false", strcasecmp);
     if (json_is_integer(value)) {

@@ -5,87 +5,37 @@
 #include "targets.h"
 
 #include "base/memory.h"
-#include "number.h"
 #include "preprocess_internal.h"
+#include "value_codes.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The values of a column as float32, strictly ascending. New. */
-static int read_values(const struct column_facts *column, float **ret_values,
-                       struct error *err)
-{
-    float *values = mem_alloc_array(column->value_count, sizeof(*values));
-    if (!values)
-        return error_set(err, ERR_NOMEM, "no memory for the values of a target");
-    for (size_t i = 0; i < column->value_count; i++) {
-        const char *text = column->values[i];
-        double number = 0.0;
-        int rc = 0;
-        if (number_parse(text, strlen(text), &number) != NUMBER_FINITE)
-            rc = error_set(err, ERR_CORRUPT, "the value %s of the number %s is none",
-                           text, column->name);
-        else if (i > 0 && !((float)number > values[i - 1]))
-            rc = error_set(err, ERR_INVALID,
-                           "%s has the values %s and %s, which cannot be told apart as "
-                           "float32 or are out of order",
-                           column->name, column->values[i - 1], text);
-        if (rc != 0) {
-            free(values);
-            return rc;
-        }
-        values[i] = (float)number;
-    }
-    *ret_values = values;
-    return 0;
-}
-
-/* Index of a number among the ascending values, or MISSING_CODE. */
-static int32_t find_value(const float *values, size_t count, float wanted)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (values[middle] < wanted)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && values[low] == wanted ? (int32_t)low : MISSING_CODE;
-}
-
 static int labels_of_numbers(const struct column_facts *column, const float *numbers,
                              size_t rows, int32_t *ret_labels, struct error *err)
 {
-    float *values = NULL;
-    int rc = read_values(column, &values, err);
-    if (!values)
+    struct value_codes codes;
+    int rc = value_codes_init(column, &codes, err);
+    if (rc != 0)
         return rc;
-    for (size_t row = 0; row < rows && rc == 0; row++) {
-        ret_labels[row] = MISSING_CODE;
-        if (isnan(numbers[row]))
-            continue;
-        ret_labels[row] = find_value(values, column->value_count, numbers[row]);
-        if (ret_labels[row] == MISSING_CODE)
-            rc = error_set(err, ERR_CORRUPT,
-                           "row %zu of %s is %g, which is none of the %zu values", row,
-                           column->name, (double)numbers[row], column->value_count);
-    }
-    free(values);
+    rc = value_codes_check(&codes, column, numbers, rows, err);
+    for (size_t row = 0; row < rows && rc == 0; row++)
+        ret_labels[row] = value_codes_find(&codes, numbers[row]);
+    value_codes_release(&codes);
     return rc;
 }
 
 static int numbers_of_codes(const struct column_facts *column, const int32_t *codes,
                             size_t rows, float *ret_numbers, struct error *err)
 {
-    float *values = NULL;
-    int rc = read_values(column, &values, err);
-    if (!values)
+    struct value_codes values;
+    int rc = value_codes_init(column, &values, err);
+    if (rc != 0)
         return rc;
     for (size_t row = 0; row < rows; row++)
-        ret_numbers[row] = codes[row] < 0 ? NAN : values[codes[row]];
-    free(values);
+        ret_numbers[row] = codes[row] < 0 ? NAN : values.values[codes[row]];
+    value_codes_release(&values);
     return 0;
 }
 

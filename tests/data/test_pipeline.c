@@ -91,6 +91,7 @@ static void add_input(struct table *table, int column, enum normalization normal
 {
     table->inputs[table->spec.features.input_count++] =
         (struct input_column){.column = column,
+                              .type = table->facts->columns[column].type,
                               .normalization = normalization,
                               .missing = missing,
                               .feature_count = feature_count};
@@ -239,6 +240,41 @@ static void test_category_is_one_hot_in_the_order_of_the_facts(void **state)
     assert_string_equal(preprocess->target_name, "City");
 }
 
+static void add_class_as_category(struct table *table, enum missing_rule missing,
+                                  int feature_count)
+{
+    add_input(table, CLASS, NORMALIZE_NONE, missing, feature_count);
+    table->inputs[table->spec.features.input_count - 1].type = COLUMN_CATEGORY;
+}
+
+/* Class is stored as numbers; row 5 has none. */
+static void test_listed_numbers_can_be_a_category(void **state)
+{
+    static const float expected[TRAIN_ROWS][4] = {{0, 0, 1, 0}, {1, 0, 0, 0},
+                                                  {0, 0, 1, 0}, {0, 0, 0, 1},
+                                                  {0, 0, 1, 0}, {0, 1, 0, 0}};
+    struct table *table = *state;
+    add_class_as_category(table, MISSING_INDICATOR, 4);
+    open_table(table);
+    float x[TRAIN_ROWS][4];
+    int32_t labels[TRAIN_ROWS];
+    pipeline_fill(table->pipeline, IN_TRAIN, NULL, 0, TRAIN_ROWS, &x[0][0], labels);
+    fixture_assert_floats(&x[0][0], &expected[0][0], 24);
+    const struct preprocess_column *column =
+        &pipeline_preprocess(table->pipeline)->inputs[0];
+    assert_int_equal(column->type, COLUMN_CATEGORY);
+    assert_int_equal(column->value_count, 3);
+    assert_string_equal(column->values[2], "3");
+}
+
+static void test_drop_leaves_out_rows_without_a_listed_number(void **state)
+{
+    struct table *table = *state;
+    add_class_as_category(table, MISSING_DROP, 3);
+    open_table(table);
+    assert_int_equal(pipeline_dropped_rows(table->pipeline), 1);
+}
+
 /* Rows 1 and 5 have no age, row 8 has no sex: 7 rows are left, of which llround(1.4) = 1
  * is for the test and 1 for validation. */
 static void test_drop_leaves_rows_out_before_they_are_split(void **state)
@@ -373,16 +409,18 @@ static void test_request_gives_the_bits_of_training(void **state)
     add_input(table, AGE, NORMALIZE_ZSCORE, MISSING_INDICATOR, 2);
     add_input(table, SEX, NORMALIZE_NONE, MISSING_MEAN, 2);
     add_input(table, PRICE, NORMALIZE_MINMAX, MISSING_MEDIAN, 1);
+    add_class_as_category(table, MISSING_ZERO, 3);
     open_table(table);
-    json_t *body = fixture_json("{'rows': [{'Age': 22, 'Sex': 'male', 'Price': '1'}, "
-                                "{'Sex': 'female', 'Price': 2.0},"
-                                "{'Age': 26.0, 'Sex': 'female', 'Price': 3}, {'Age': "
-                                "null, 'Sex': 'male', 'Price': 6},"
-                                "{'Age': '27', 'Sex': null, 'Price': 9}, {'Age': 14, "
-                                "'Sex': 'female', 'Price': 10}]}");
+    json_t *body =
+        fixture_json("{'rows': [{'Age': 22, 'Sex': 'male', 'Price': '1', 'Class': 3},"
+                     "{'Sex': 'female', 'Price': 2.0, 'Class': '1'},"
+                     "{'Age': 26.0, 'Sex': 'female', 'Price': 3, 'Class': '3.0'},"
+                     "{'Age': null, 'Sex': 'male', 'Price': 6, 'Class': null},"
+                     "{'Age': '27', 'Sex': null, 'Price': 9, 'Class': 3.0},"
+                     "{'Age': 14, 'Sex': 'female', 'Price': 10, 'Class': 2}]}");
     struct violations violations;
     violations_init(&violations);
-    float *x = NULL, trained[TRAIN_ROWS * 5];
+    float *x = NULL, trained[TRAIN_ROWS * 8];
     int32_t labels[TRAIN_ROWS];
     size_t rows = 0;
     assert_int_equal(preprocess_request(pipeline_preprocess(table->pipeline), body, 10,
@@ -410,6 +448,8 @@ int main(void)
         TABLE_TEST(test_column_without_training_values_is_filled_with_0),
         TABLE_TEST(test_indicator_marks_what_was_missing),
         TABLE_TEST(test_category_is_one_hot_in_the_order_of_the_facts),
+        TABLE_TEST(test_listed_numbers_can_be_a_category),
+        TABLE_TEST(test_drop_leaves_out_rows_without_a_listed_number),
         TABLE_TEST(test_drop_leaves_rows_out_before_they_are_split),
         TABLE_TEST(test_listed_numbers_are_labels_and_rows_without_one_are_dropped),
         TABLE_TEST(test_number_target_is_normalized_by_the_training_rows),

@@ -50,7 +50,8 @@ static struct broken *sound_case(void)
     broken->array_count = 3;
     broken->facts = table_facts;
     broken->inputs[0] = (struct input_column){.column = 0, .feature_count = 1};
-    broken->inputs[1] = (struct input_column){.column = 1, .feature_count = 2};
+    broken->inputs[1] =
+        (struct input_column){.column = 1, .type = COLUMN_CATEGORY, .feature_count = 2};
     broken->spec.split = (struct split_spec){.type = SPLIT_RANDOM, .train = 1};
     broken->spec.features.input_count = 2;
     broken->spec.features.inputs = broken->inputs;
@@ -163,6 +164,19 @@ static void test_numbers_that_are_no_listed_value_are_corrupt(void **state)
                    "row 2 of Died is 0.5, which is none of the 2 values");
 }
 
+static void test_an_input_of_numbers_that_are_no_listed_value_is_corrupt(void **state)
+{
+    (void)state;
+    static const float bad[ROWS] = {0, NAN, 2, 1};
+    struct broken *broken = sound_case();
+    broken->arrays[2].data = bad;
+    broken->inputs[0] =
+        (struct input_column){.column = 2, .type = COLUMN_CATEGORY, .feature_count = 2};
+    broken->spec.features.target_column = 1;
+    assert_refused(broken, ERR_CORRUPT,
+                   "row 2 of Died is 2, which is none of the 2 values");
+}
+
 static void test_values_that_are_the_same_float_are_refused(void **state)
 {
     (void)state;
@@ -193,6 +207,12 @@ static void test_specs_that_do_not_fit_are_refused(void **state)
     broken = sound_case();
     broken->inputs[1].column = 3;
     assert_refused(broken, ERR_INVALID, "the column Name cannot be an input");
+    broken = sound_case();
+    broken->inputs[1].type = COLUMN_NUMBER;
+    assert_refused(broken, ERR_INVALID, "the category Sex cannot be a number");
+    broken = sound_case();
+    broken->inputs[0].type = COLUMN_CATEGORY;
+    assert_refused(broken, ERR_INVALID, "the category Age has no value");
     broken = sound_case();
     broken->inputs[1].feature_count = 3;
     assert_refused(broken, ERR_INVALID,
@@ -296,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_wrong_element_type_is_corrupt),
         cmocka_unit_test(test_codes_without_a_value_are_corrupt),
         cmocka_unit_test(test_numbers_that_are_no_listed_value_are_corrupt),
+        cmocka_unit_test(test_an_input_of_numbers_that_are_no_listed_value_is_corrupt),
         cmocka_unit_test(test_values_that_are_the_same_float_are_refused),
         cmocka_unit_test(test_specs_that_do_not_fit_are_refused),
         cmocka_unit_test(test_text_has_no_rows),
