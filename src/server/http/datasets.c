@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "dataset_view.h"
+#include "deletion.h"
 #include "folders.h"
 #include "json_text.h"
 #include "list_reply.h"
@@ -10,13 +11,13 @@
 #include "route.h"
 #include "store_reply.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-static int render_list(struct request *request, struct db *db, struct buffer *text,
-                       struct error *err)
+static int render_list(struct request *request, const void *argument, struct db *db,
+                       struct buffer *text, struct error *err)
 {
-    const struct page *page = request_state(request);
+    (void)request;
+    const struct page *page = argument;
     struct dataset_row *rows = NULL;
     size_t count = 0;
     bool has_more = false;
@@ -37,16 +38,14 @@ static int render_list(struct request *request, struct db *db, struct buffer *te
 void datasets_handle_list(struct request *request)
 {
     struct page page;
-    if (!list_read_page(request, "ds", &page))
-        return;
-    request_set_state(request, &page,
-                      NULL); /* for render_list, which is done when this ends */
-    reply_from_store(request, render_list);
+    if (list_read_page(request, "ds", &page))
+        reply_from_store(request, render_list, &page);
 }
 
-static int render_one(struct request *request, struct db *db, struct buffer *text,
-                      struct error *err)
+static int render_one(struct request *request, const void *argument, struct db *db,
+                      struct buffer *text, struct error *err)
 {
+    (void)argument;
     struct dataset_row row = {0};
     int rc = datasets_get(db, request_param(request, 0), &row, err);
     if (rc == 0)
@@ -57,12 +56,13 @@ static int render_one(struct request *request, struct db *db, struct buffer *tex
 
 void datasets_handle_get(struct request *request)
 {
-    reply_from_store(request, render_one);
+    reply_from_store(request, render_one, NULL);
 }
 
-static int render_preview(struct request *request, struct db *db, struct buffer *text,
-                          struct error *err)
+static int render_preview(struct request *request, const void *argument, struct db *db,
+                          struct buffer *text, struct error *err)
 {
+    (void)argument;
     struct dataset_row row = {0};
     int rc = datasets_get(db, request_param(request, 0), &row, err);
     if (rc != 0)
@@ -88,60 +88,32 @@ static int render_preview(struct request *request, struct db *db, struct buffer 
 
 void datasets_handle_preview(struct request *request)
 {
-    reply_from_store(request, render_preview);
+    reply_from_store(request, render_preview, NULL);
 }
 
-/* A deletion on its way. */
-struct deletion {
-    struct store_write write; /* first: a pointer to it is one to this */
-    struct request *request;
-    char id[ID_SIZE];
-    char file_sha256[DIGEST_HEX_SIZE];
-    bool last_use;
-};
-
-static int deletion_run(struct db *db, struct store_write *write, struct error *err)
+static int run_deletion(struct db *db, struct deletion *deletion, struct error *err)
 {
-    struct deletion *deletion = (struct deletion *)write;
-    return datasets_delete(db, deletion->id, deletion->file_sha256, &deletion->last_use,
-                           err);
+    bool last_use = false;
+    int rc = datasets_delete(db, deletion->id, deletion->dependent, &last_use, err);
+    if (!last_use)
+        deletion->dependent[0] = '\0';
+    return rc;
 }
 
 /* Other writes of the same group may have made the file used again: it is asked anew. */
-static void drop_file(const struct deletion *deletion)
+static void drop_file(const struct deletion *deletion, struct server *server)
 {
-    struct server *server = request_server(deletion->request);
+    if (deletion->dependent[0] == '\0')
+        return;
     struct db *db = store_read_begin(server->store, NULL);
     if (!db)
         return; /* the next start deletes it */
-    folders_drop_dataset(server, db, deletion->file_sha256);
+    folders_drop_dataset(server, db, deletion->dependent);
     store_read_end(server->store, db);
-}
-
-static void deletion_done(struct store_write *write, int rc, const struct error *err)
-{
-    struct deletion *deletion = (struct deletion *)write;
-    if (rc == 0 && deletion->last_use)
-        drop_file(deletion);
-    if (rc == 0)
-        reply_empty(deletion->request, 204);
-    else
-        reply_error(deletion->request, err);
-    free(deletion);
 }
 
 void datasets_handle_delete(struct request *request)
 {
-    struct deletion *deletion = mem_alloc(sizeof(*deletion));
-    if (!deletion) {
-        struct error err = {0};
-        error_set(&err, ERR_NOMEM, "no memory to delete the dataset");
-        reply_error(request, &err);
-        return;
-    }
-    deletion->request = request;
-    snprintf(deletion->id, sizeof(deletion->id), "%s", request_param(request, 0));
-    deletion->write.run = deletion_run;
-    deletion->write.done = deletion_done;
-    store_submit(request_server(request)->store, &deletion->write);
+    static const struct deletion_kind kind = {run_deletion, drop_file};
+    deletion_submit(request, &kind);
 }

@@ -53,9 +53,7 @@ static void act(struct request *request, enum job_action kind)
 {
     struct action *action = mem_alloc(sizeof(*action));
     if (!action) {
-        struct error err = {0};
-        error_set(&err, ERR_NOMEM, "no memory for the request");
-        reply_error(request, &err);
+        reply_no_memory(request);
         return;
     }
     action->request = request;

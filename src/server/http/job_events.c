@@ -188,9 +188,7 @@ static void start_stream(struct request *request, const struct job_row *row,
     struct server *server = request_server(request);
     struct event_stream *events = mem_alloc(sizeof(*events));
     if (!events) {
-        struct error err = {0};
-        error_set(&err, ERR_NOMEM, "no memory for a stream");
-        reply_error(request, &err);
+        reply_no_memory(request);
         return;
     }
     events->server = server;
@@ -274,9 +272,10 @@ void job_handle_events(struct request *request)
     job_row_release(&row);
 }
 
-static int render_checkpoints(struct request *request, struct db *db, struct buffer *text,
-                              struct error *err)
+static int render_checkpoints(struct request *request, const void *argument,
+                              struct db *db, struct buffer *text, struct error *err)
 {
+    (void)argument;
     struct job_row job = {0};
     struct checkpoint_row *rows = NULL;
     size_t count = 0;
@@ -299,5 +298,5 @@ static int render_checkpoints(struct request *request, struct db *db, struct buf
 
 void job_handle_checkpoints(struct request *request)
 {
-    reply_from_store(request, render_checkpoints);
+    reply_from_store(request, render_checkpoints, NULL);
 }

@@ -38,9 +38,7 @@ static bool read_names(struct request *request, struct wanted *ret_wanted)
         return true;
     ret_wanted->text = mem_strdup(argument);
     if (!ret_wanted->text) {
-        struct error err = {0};
-        error_set(&err, ERR_NOMEM, "no memory for the names");
-        reply_error(request, &err);
+        reply_no_memory(request);
         return false;
     }
     char *rest = ret_wanted->text;

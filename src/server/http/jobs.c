@@ -7,6 +7,7 @@
  */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "deletion.h"
 #include "hub.h"
 #include "job_view.h"
 #include "json_text.h"
@@ -270,15 +271,16 @@ void jobs_handle_create(struct request *request)
     store_submit(request_server(request)->store, &creation->write);
 }
 
-static int render_job(struct request *request, struct db *db, struct buffer *text,
-                      struct error *err)
+static int render_job(struct request *request, const void *argument, struct db *db,
+                      struct buffer *text, struct error *err)
 {
+    (void)argument;
     return job_view_read(text, db, request_param(request, 0), err);
 }
 
 void jobs_handle_get(struct request *request)
 {
-    reply_from_store(request, render_job);
+    reply_from_store(request, render_job, NULL);
 }
 
 /* The filters of a list; replies and returns false on a bad one. */
@@ -345,10 +347,11 @@ static int append_job(struct buffer *text, struct db *db, const struct job_row *
     return rc;
 }
 
-static int render_jobs(struct request *request, struct db *db, struct buffer *text,
-                       struct error *err)
+static int render_jobs(struct request *request, const void *argument, struct db *db,
+                       struct buffer *text, struct error *err)
 {
-    const struct job_query *query = request_state(request);
+    (void)request;
+    const struct job_query *query = argument;
     struct job_row *rows = NULL;
     size_t count = 0;
     bool has_more = false;
@@ -367,66 +370,32 @@ static int render_jobs(struct request *request, struct db *db, struct buffer *te
 
 void jobs_handle_list(struct request *request)
 {
-    struct job_query *query = mem_alloc(sizeof(*query));
-    if (!query) {
-        struct error err = {0};
-        error_set(&err, ERR_NOMEM, "no memory for the request");
-        reply_error(request, &err);
-        return;
-    }
-    request_set_state(request, query, free);
-    if (list_read_page(request, "job", &query->page) &&
-        read_filters(request, &query->reader))
-        reply_from_store(request, render_jobs);
+    struct job_query query = {0};
+    if (list_read_page(request, "job", &query.page) &&
+        read_filters(request, &query.reader))
+        reply_from_store(request, render_jobs, &query);
 }
 
-/* A deletion on its way. */
-struct deletion {
-    struct store_write write;
-    struct request *request;
-    char id[ID_SIZE];
-    char model[ID_SIZE]; /* "" when the job had none */
-};
-
-static int deletion_run(struct db *db, struct store_write *write, struct error *err)
+static int run_deletion(struct db *db, struct deletion *deletion, struct error *err)
 {
-    struct deletion *deletion = (struct deletion *)write;
     struct job_row row = {0};
     int rc = jobs_get(db, deletion->id, &row, err);
     if (rc != 0)
         return rc;
-    memcpy(deletion->model, row.model, sizeof(deletion->model));
+    snprintf(deletion->dependent, sizeof(deletion->dependent), "%s", row.model);
     job_row_release(&row);
     return jobs_delete(db, deletion->id, err);
 }
 
-static void deletion_done(struct store_write *write, int rc, const struct error *err)
+static void forget_job(const struct deletion *deletion, struct server *server)
 {
-    struct deletion *deletion = (struct deletion *)write;
-    struct server *server = request_server(deletion->request);
-    if (rc == 0) {
-        hub_publish(server->hub, deletion->id);
-        if (deletion->model[0] != '\0')
-            sched_forget_model(server->sched, deletion->model);
-        reply_empty(deletion->request, 204);
-    } else {
-        reply_error(deletion->request, err);
-    }
-    free(deletion);
+    hub_publish(server->hub, deletion->id);
+    if (deletion->dependent[0] != '\0')
+        sched_forget_model(server->sched, deletion->dependent);
 }
 
 void jobs_handle_delete(struct request *request)
 {
-    struct deletion *deletion = mem_alloc(sizeof(*deletion));
-    if (!deletion) {
-        struct error err = {0};
-        error_set(&err, ERR_NOMEM, "no memory to delete the job");
-        reply_error(request, &err);
-        return;
-    }
-    deletion->request = request;
-    snprintf(deletion->id, sizeof(deletion->id), "%s", request_param(request, 0));
-    deletion->write.run = deletion_run;
-    deletion->write.done = deletion_done;
-    store_submit(request_server(request)->store, &deletion->write);
+    static const struct deletion_kind kind = {run_deletion, forget_job};
+    deletion_submit(request, &kind);
 }

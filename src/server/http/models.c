@@ -1,7 +1,7 @@
 /* GET /v1/models, GET and DELETE /v1/models/{id}. */
 #include "store/models.h"
 
-#include "base/memory.h"
+#include "deletion.h"
 #include "job_view.h"
 #include "json_text.h"
 #include "list_reply.h"
@@ -9,13 +9,13 @@
 #include "route.h"
 #include "store_reply.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-static int render_models(struct request *request, struct db *db, struct buffer *text,
-                         struct error *err)
+static int render_models(struct request *request, const void *argument, struct db *db,
+                         struct buffer *text, struct error *err)
 {
-    const struct page *page = request_state(request);
+    (void)request;
+    const struct page *page = argument;
     struct model_row *rows = NULL;
     size_t count = 0;
     bool has_more = false;
@@ -35,21 +35,15 @@ static int render_models(struct request *request, struct db *db, struct buffer *
 
 void models_handle_list(struct request *request)
 {
-    struct page *page = mem_alloc(sizeof(*page));
-    if (!page) {
-        struct error err = {0};
-        error_set(&err, ERR_NOMEM, "no memory for the request");
-        reply_error(request, &err);
-        return;
-    }
-    request_set_state(request, page, free);
-    if (list_read_page(request, "mdl", page))
-        reply_from_store(request, render_models);
+    struct page page;
+    if (list_read_page(request, "mdl", &page))
+        reply_from_store(request, render_models, &page);
 }
 
-static int render_model(struct request *request, struct db *db, struct buffer *text,
-                        struct error *err)
+static int render_model(struct request *request, const void *argument, struct db *db,
+                        struct buffer *text, struct error *err)
 {
+    (void)argument;
     struct model_row row = {0};
     int rc = models_get(db, request_param(request, 0), &row, err);
     if (rc == 0)
@@ -60,44 +54,21 @@ static int render_model(struct request *request, struct db *db, struct buffer *t
 
 void models_handle_get(struct request *request)
 {
-    reply_from_store(request, render_model);
+    reply_from_store(request, render_model, NULL);
 }
 
-struct deletion {
-    struct store_write write;
-    struct request *request;
-    char id[ID_SIZE];
-};
-
-static int deletion_run(struct db *db, struct store_write *write, struct error *err)
+static int run_deletion(struct db *db, struct deletion *deletion, struct error *err)
 {
-    return models_delete(db, ((struct deletion *)write)->id, err);
+    return models_delete(db, deletion->id, err);
 }
 
-static void deletion_done(struct store_write *write, int rc, const struct error *err)
+static void forget_model(const struct deletion *deletion, struct server *server)
 {
-    struct deletion *deletion = (struct deletion *)write;
-    if (rc == 0) {
-        sched_forget_model(request_server(deletion->request)->sched, deletion->id);
-        reply_empty(deletion->request, 204);
-    } else {
-        reply_error(deletion->request, err);
-    }
-    free(deletion);
+    sched_forget_model(server->sched, deletion->id);
 }
 
 void models_handle_delete(struct request *request)
 {
-    struct deletion *deletion = mem_alloc(sizeof(*deletion));
-    if (!deletion) {
-        struct error err = {0};
-        error_set(&err, ERR_NOMEM, "no memory to delete the model");
-        reply_error(request, &err);
-        return;
-    }
-    deletion->request = request;
-    snprintf(deletion->id, sizeof(deletion->id), "%s", request_param(request, 0));
-    deletion->write.run = deletion_run;
-    deletion->write.done = deletion_done;
-    store_submit(request_server(request)->store, &deletion->write);
+    static const struct deletion_kind kind = {run_deletion, forget_model};
+    deletion_submit(request, &kind);
 }

@@ -55,13 +55,12 @@ static void finish(struct request *request, unsigned status, const char *content
     exchange_replied(request);
 }
 
-/* When there is no memory for a reply: a text that needs none. */
-static void finish_without_memory(struct request *request)
+void reply_no_memory(struct request *request)
 {
     static const char text[] =
-        "{\"type\":\"urn:problem-type:backpropd:out_of_memory\",\"title\":\"Out of "
-        "memory\","
-        "\"status\":500,\"detail\":\"the server has no memory for this reply\","
+        "{\"type\":\"urn:problem-type:backpropd:out_of_memory\","
+        "\"title\":\"Out of memory\",\"status\":500,\"detail\":\"the server has no "
+        "memory for this reply\","
         "\"code\":\"out_of_memory\"}\n";
     reply_fixed(request, 500, PROBLEM_CONTENT_TYPE, text, sizeof(text) - 1);
 }
@@ -80,7 +79,7 @@ void reply_json(struct request *request, unsigned status, json_t *json)
                       : NULL;
     json_decref(json);
     if (!text) {
-        finish_without_memory(request);
+        reply_no_memory(request);
         return;
     }
     reply_json_text(request, status, text, strlen(text));
@@ -92,7 +91,7 @@ void reply_json_text(struct request *request, unsigned status, const char *text,
 {
     char *copy = mem_resize_array(NULL, length + 1, 1);
     if (!copy) {
-        finish_without_memory(request);
+        reply_no_memory(request);
         return;
     }
     memcpy(copy, text, length);
@@ -105,7 +104,7 @@ void reply_bytes(struct request *request, unsigned status, const char *content_t
 {
     char *copy = mem_resize_array(NULL, length > 0 ? length : 1, 1);
     if (!copy) {
-        finish_without_memory(request);
+        reply_no_memory(request);
         return;
     }
     memcpy(copy, bytes, length);
@@ -130,7 +129,7 @@ static void reply_with_problem(struct request *request, unsigned status, const c
     if (bytes)
         finish(request, status, PROBLEM_CONTENT_TYPE, bytes, length);
     else
-        finish_without_memory(request);
+        reply_no_memory(request);
 }
 
 void reply_problem(struct request *request, unsigned status, const char *code,
@@ -205,7 +204,7 @@ void reply_stream(struct request *request, unsigned status,
     if (!stream) {
         if (source->release)
             source->release(source->context);
-        finish_without_memory(request);
+        reply_no_memory(request);
         return;
     }
     if (ret_stream)

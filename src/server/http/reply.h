@@ -40,6 +40,9 @@ void reply_violations(struct request *request, unsigned status, const char *code
  */
 void reply_error(struct request *request, const struct error *err);
 
+/* A 500 that needs no memory. */
+void reply_no_memory(struct request *request);
+
 /*
  * A body that is produced while it is sent. `read` fills at most `maximum` bytes at
  * `offset` and returns how many; 0 is the end when `bytes` is UINT64_MAX; STREAM_WAIT

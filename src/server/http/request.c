@@ -37,8 +37,6 @@ void request_free(struct request *request)
 {
     if (!request)
         return;
-    if (request->release_state)
-        request->release_state(request->state);
     upload_free(request->upload);
     buffer_release(&request->body);
     reply_release(&request->reply);
@@ -89,17 +87,6 @@ const char *request_body(struct request *request, size_t *ret_length)
 char *request_take_body(struct request *request, size_t *ret_length)
 {
     return buffer_take(&request->body, ret_length);
-}
-
-void request_set_state(struct request *request, void *state, void (*release)(void *state))
-{
-    request->state = state;
-    request->release_state = release;
-}
-
-void *request_state(struct request *request)
-{
-    return request->state;
 }
 
 /* The weight of media type `type` in an Accept header (RFC 9110, section 12.5.1), looking

@@ -49,11 +49,6 @@ const char *request_body(struct request *request, size_t *ret_length);
 /* Takes the body over; the caller frees it. */
 char *request_take_body(struct request *request, size_t *ret_length);
 
-/* A handler's own state, freed with `release` after the reply was sent. */
-void request_set_state(struct request *request, void *state,
-                       void (*release)(void *state));
-void *request_state(struct request *request);
-
 /* True when the client prefers `type` ("text/csv", "text/event-stream") by Accept. */
 bool request_accepts(struct request *request, const char *type);
 

@@ -69,9 +69,6 @@ struct request {
     int64_t started_ns;
     char id[ID_SIZE];
 
-    void *state; /* the handler's */
-    void (*release_state)(void *state);
-
     pthread_mutex_t lock;
     enum request_phase phase;
     bool replied;
@@ -84,7 +81,7 @@ struct request {
 /* A new request for a URI as it came in the request line. NULL without memory. */
 struct request *request_new(struct http_listener *listener, const char *uri);
 
-/* With its state, upload and reply. */
+/* With its upload and reply. */
 void request_free(struct request *request);
 
 /* Frees what a reply owns. */

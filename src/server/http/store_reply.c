@@ -4,14 +4,14 @@
 #include "job_view.h"
 #include "reply.h"
 
-void reply_from_store(struct request *request, store_render *render)
+void reply_from_store(struct request *request, store_render *render, const void *argument)
 {
     struct store *store = request_server(request)->store;
     struct error err = {0};
     struct buffer text;
     buffer_init(&text, VIEW_MAX_BYTES);
     struct db *db = store_read_begin(store, &err);
-    int rc = db ? render(request, db, &text, &err) : err.code;
+    int rc = db ? render(request, argument, db, &text, &err) : err.code;
     if (db)
         store_read_end(store, db);
     if (rc == 0 && buffer_status(&text) != 0)
