@@ -5,9 +5,8 @@
  */
 #include "tokens.h"
 
-#include "digest.h"
-
 #include "db.h"
+#include "digest.h"
 #include "rows.h"
 
 #include <errno.h>
@@ -19,7 +18,6 @@
 #define PREFIX "bp_"
 #define PREFIX_LENGTH (sizeof(PREFIX) - 1)
 #define ENCODED_LENGTH ((SECRET_BYTES * 8 + 4) / 5) /* 52 */
-#define TOUCH_US (INT64_C(60) * 1000000)
 
 _Static_assert(PREFIX_LENGTH + ENCODED_LENGTH < TOKEN_TEXT_SIZE, "a token must fit");
 
@@ -135,7 +133,7 @@ int tokens_touch(struct db *db, const char *id, int64_t now_us, struct error *er
                 " WHERE id = :id AND last_used_us <= :now - :grain");
     query_bind_text(&q, ":id", id);
     query_bind_int(&q, ":now", now_us);
-    query_bind_int(&q, ":grain", TOUCH_US);
+    query_bind_int(&q, ":grain", TOKEN_TOUCH_US);
     return query_run(&q, err);
 }
 

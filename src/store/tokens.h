@@ -8,19 +8,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum token_scope {
-    SCOPE_READ = 1,
-    SCOPE_SUBMIT = 2,
-    SCOPE_ADMIN = 3
-}; /* each has the lower */
+/* Each includes the ones before it. */
+enum token_scope { SCOPE_READ = 1, SCOPE_SUBMIT = 2, SCOPE_ADMIN = 3 };
 
 #define TOKEN_TEXT_SIZE 64
+#define TOKEN_TOUCH_US INT64_C(60000000) /* a minute */
 
 struct token_row {
     char id[ID_SIZE]; /* "tok_…" */
     char *name;
     enum token_scope scope;
-    int64_t created_us, expires_us, last_used_us; /* expires_us 0: never */
+    int64_t created_us;
+    int64_t expires_us;   /* 0: never */
+    int64_t last_used_us; /* to TOKEN_TOUCH_US; 0: not yet */
 };
 
 void token_row_release(struct token_row *row);
@@ -34,8 +34,8 @@ int tokens_create(struct db *db, const char *name, enum token_scope scope,
 int tokens_verify(struct db *db, const char *text, int64_t now_us,
                   struct token_row *ret_row, struct error *err);
 
-/* Notes the time of use, at most once a minute: call it from a write, after
- * tokens_verify() when `last_used_us` is a minute old. */
+/* Notes the time of use, unless one was noted in the last TOKEN_TOUCH_US: a write, for
+ * when tokens_verify() has shown that `last_used_us` is older than that. */
 int tokens_touch(struct db *db, const char *id, int64_t now_us, struct error *err);
 
 /* Newest first. */

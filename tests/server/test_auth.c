@@ -121,6 +121,39 @@ static void test_what_is_no_live_token_is_refused(void **state)
     fixture_release(&fixture);
 }
 
+/* As it is after the writes that were submitted before. */
+static int64_t last_use(const struct making *making)
+{
+    struct making barrier;
+    make_token(&barrier, SCOPE_READ, 0);
+    struct db *db = store_read_begin(fixture.server.store, NULL);
+    assert_non_null(db);
+    struct token_row row = {0};
+    assert_int_equal(tokens_verify(db, making->text, clock_wall_us(), &row, NULL), 0);
+    store_read_end(fixture.server.store, db);
+    int64_t at = row.last_used_us;
+    token_row_release(&row);
+    return at;
+}
+
+static void test_the_use_of_a_token_is_noted(void **state)
+{
+    (void)state;
+    fixture_start(&fixture, true);
+    struct making used;
+    struct making unused;
+    make_token(&used, SCOPE_READ, 0);
+    make_token(&unused, SCOPE_READ, 0);
+    int64_t before = clock_wall_us();
+    expect_bearer("GET", "/read", &used, 204, "");
+    int64_t noted = last_use(&used);
+    assert_true(noted >= before && noted <= clock_wall_us());
+    assert_int_equal(last_use(&unused), 0);
+    expect_bearer("GET", "/read", &used, 204, "");
+    assert_int_equal(last_use(&used), noted); /* once a minute is enough */
+    fixture_release(&fixture);
+}
+
 static void test_loopback_is_open_unless_told_otherwise(void **state)
 {
     (void)state;
@@ -137,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_without_a_token_only_open_routes_answer),
         cmocka_unit_test(test_a_scope_has_the_lower_ones),
         cmocka_unit_test(test_what_is_no_live_token_is_refused),
+        cmocka_unit_test(test_the_use_of_a_token_is_noted),
         cmocka_unit_test(test_loopback_is_open_unless_told_otherwise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

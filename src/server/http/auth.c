@@ -70,6 +70,41 @@ static void remember(struct auth *auth, const unsigned char digest[DIGEST_BYTES]
     pthread_mutex_unlock(&auth->lock);
 }
 
+/* The note that a token was used. */
+struct touch {
+    struct store_write write; /* first: a pointer to it is one to this */
+    char id[ID_SIZE];
+    int64_t now_us;
+};
+
+static int touch_run(struct db *db, struct store_write *write, struct error *err)
+{
+    const struct touch *touch = (const struct touch *)write;
+    return tokens_touch(db, touch->id, touch->now_us, err);
+}
+
+static void touch_done(struct store_write *write, int rc, const struct error *err)
+{
+    (void)rc; /* a note that is lost is made by the next request */
+    (void)err;
+    free(write);
+}
+
+/* The request does not wait for it. */
+static void note_use(struct auth *auth, const struct token_row *row, int64_t now_us)
+{
+    if (row->last_used_us > now_us - TOKEN_TOUCH_US)
+        return;
+    struct touch *touch = mem_alloc(sizeof(*touch));
+    if (!touch)
+        return;
+    touch->write.run = touch_run;
+    touch->write.done = touch_done;
+    memcpy(touch->id, row->id, sizeof(touch->id));
+    touch->now_us = now_us;
+    store_submit(auth->store, &touch->write);
+}
+
 /* *ret_scope is 0 for a token that is not alive. */
 static int verify(struct auth *auth, const char *token, int *ret_scope, struct error *err)
 {
@@ -86,7 +121,8 @@ static int verify(struct auth *auth, const char *token, int *ret_scope, struct e
         return ERR_INTERNAL;
     struct token_row row = {0};
     struct error lookup = {0};
-    int rc = tokens_verify(db, token, clock_wall_us(), &row, &lookup);
+    int64_t now_us = clock_wall_us();
+    int rc = tokens_verify(db, token, now_us, &row, &lookup);
     store_read_end(auth->store, db);
     if (rc == ERR_NOT_FOUND)
         return 0;
@@ -95,6 +131,7 @@ static int verify(struct auth *auth, const char *token, int *ret_scope, struct e
         return rc;
     }
     *ret_scope = (int)row.scope;
+    note_use(auth, &row, now_us);
     token_row_release(&row);
     remember(auth, bytes, *ret_scope);
     return 0;
