@@ -282,11 +282,6 @@ bool byte_source_is_gzip(const struct byte_source *source)
     return source->gzip;
 }
 
-uint64_t byte_source_file_bytes(const struct byte_source *source)
-{
-    return source->file_bytes;
-}
-
 uint64_t byte_source_max_bytes(const struct byte_source *source)
 {
     return source->max_bytes;

@@ -47,9 +47,6 @@ int byte_source_peek(struct byte_source *source, void *bytes, size_t length,
 
 bool byte_source_is_gzip(const struct byte_source *source);
 
-/* Bytes of the file as it is stored, before any expansion. */
-uint64_t byte_source_file_bytes(const struct byte_source *source);
-
 /* The most that the source will ever give: the size of a plain file, or the limit on what
  * gzip may expand to. */
 uint64_t byte_source_max_bytes(const struct byte_source *source);

@@ -68,7 +68,6 @@
 #define run_output run_output_double
 #define run_output_gradient run_output_gradient_double
 #define stepper_block_reals stepper_block_reals_double
-#define stepper_bytes stepper_bytes_double
 #define stepper_evaluate stepper_evaluate_double
 #define stepper_free stepper_free_double
 #define stepper_gradient_norm stepper_gradient_norm_double

@@ -47,7 +47,6 @@ struct graph {
     int tensor_count;
     struct tensor **tensors; /* by offset; each lies in its node */
     size_t size, trained_size, exported_count;
-    int max_params; /* largest param_count of a node */
 
     struct value *values;    /* node_count + 1 */
     struct node_plan *plans; /* node_count */

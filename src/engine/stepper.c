@@ -257,12 +257,3 @@ real *stepper_moments(struct stepper *stepper)
 {
     return stepper->moments;
 }
-
-size_t stepper_bytes(const struct stepper *stepper)
-{
-    size_t size = graph_size(stepper->graph), slices = (size_t)stepper->slice_count;
-    size_t buffers = 1 + (size_t)stepper->optimizer.moments + slices;
-    size_t block = stepper_block_reals(stepper);
-    return (buffers * size + slices * block) * sizeof(real) +
-           slices * graph_arena_bytes(stepper->graph);
-}

@@ -100,7 +100,4 @@ real *stepper_parameters(struct stepper *stepper);
 /* optimizer->moments * graph_size() reals, one moment buffer after the other. */
 real *stepper_moments(struct stepper *stepper);
 
-/* Memory held: arenas, gradients, parameters, moments. */
-size_t stepper_bytes(const struct stepper *stepper);
-
 #endif

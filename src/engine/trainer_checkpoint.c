@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "checkpoint.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,6 +221,7 @@ int trainer_restore(struct trainer *trainer, const void *bytes, size_t length,
                          "the checkpoint has %zu bytes, this job's have %zu", length,
                          sizes.position);
     walk_arrays(&cursor, trainer, state.stopping.best_epoch > 0);
+    assert(checkpoint_is_complete(&cursor));
     trainer->state = state;
     return 0;
 }

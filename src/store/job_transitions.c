@@ -20,8 +20,8 @@ static int read_state(struct query *q, struct job_state *ret_state, struct error
     return 0;
 }
 
-int job_state_read(struct db *db, const char *id, struct job_state *ret_state,
-                   struct error *err)
+static int read_state_of(struct db *db, const char *id, struct job_state *ret_state,
+                         struct error *err)
 {
     struct query q;
     query_begin(&q, db,
@@ -41,7 +41,7 @@ int job_state_read_leased(struct db *db, const char *id, int64_t lease,
                           struct job_state *ret_state, struct error *err)
 {
     struct job_state state = {0};
-    int rc = job_state_read(db, id, &state, err);
+    int rc = read_state_of(db, id, &state, err);
     if (rc < 0)
         return rc;
     if (!job_status_is_live(state.status))
@@ -123,7 +123,7 @@ int jobs_start(struct db *db, const char *id, int64_t now_us, int64_t *ret_lease
                struct error *err)
 {
     struct job_state state = {0};
-    int rc = job_state_read(db, id, &state, err);
+    int rc = read_state_of(db, id, &state, err);
     if (rc == 0 && state.status != JOB_QUEUED)
         rc = error_set(err, ERR_CONFLICT, "a job that is %s cannot be started",
                        job_status_name(state.status));
@@ -222,7 +222,7 @@ int jobs_act(struct db *db, const char *id, enum job_action action, int64_t now_
 {
     struct job_state state = {0};
     enum job_status to = JOB_QUEUED;
-    int rc = job_state_read(db, id, &state, err);
+    int rc = read_state_of(db, id, &state, err);
     if (rc == 0)
         rc = job_action_apply(action, &state, &to, err);
     if (rc == 0 && to != state.status)
@@ -237,7 +237,7 @@ int jobs_act(struct db *db, const char *id, enum job_action action, int64_t now_
 int jobs_delete(struct db *db, const char *id, struct error *err)
 {
     struct job_state state = {0};
-    int rc = job_state_read(db, id, &state, err);
+    int rc = read_state_of(db, id, &state, err);
     if (rc == 0 && job_status_is_live(state.status))
         rc = error_set(err, ERR_CONFLICT,
                        "a job that is %s cannot be deleted: cancel it first",

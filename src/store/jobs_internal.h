@@ -15,12 +15,8 @@ struct job_state {
     bool user_stopped; /* its stop_reason says so */
 };
 
-/* ERR_NOT_FOUND when there is none. */
-int job_state_read(struct db *db, const char *id, struct job_state *ret_state,
-                   struct error *err) __attribute__((warn_unused_result));
-
-/* The same for a worker: ERR_CONFLICT unless the job is live and the lease is the present
- * one. */
+/* For what a worker writes. ERR_NOT_FOUND when there is no such job, ERR_CONFLICT unless
+ * it is live and the lease is the present one. */
 int job_state_read_leased(struct db *db, const char *id, int64_t lease,
                           struct job_state *ret_state, struct error *err)
     __attribute__((warn_unused_result));

@@ -54,7 +54,7 @@ static bool is_media_type(const char *header, const char *type)
     return strncasecmp(header, type, length) == 0 && strchr("; \t", header[length]);
 }
 
-int upload_open_unnamed(const char *folder, struct error *err)
+static int open_unnamed(const char *folder, struct error *err)
 {
     int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd >= 0)
@@ -98,7 +98,7 @@ static int begin_part(void *context, const char *name, const char *filename,
     for (int i = 0; i < upload->count; i++)
         if (upload->parts[i].name == known)
             return error_set_at(err, ERR_INVALID, pointer, "this part comes twice");
-    int fd = upload_open_unnamed(upload->folder, err);
+    int fd = open_unnamed(upload->folder, err);
     if (fd < 0)
         return fd;
     struct upload_part *part = &upload->parts[upload->count++];

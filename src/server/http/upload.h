@@ -59,7 +59,4 @@ struct upload_part *upload_parts(struct upload *upload, int *ret_count);
 void upload_identity(const struct upload *upload, uint64_t *ret_bytes,
                      char ret_sha256[DIGEST_HEX_SIZE]);
 
-/* A new unnamed file in `folder`, open for reading and writing, or a negative code. */
-int upload_open_unnamed(const char *folder, struct error *err);
-
 #endif

@@ -30,7 +30,7 @@ int blob_upload_new(const struct blob_upload_owner *owner, uint64_t bytes,
     return 0;
 }
 
-struct blob_upload *blob_upload_hold(struct blob_upload *upload)
+static struct blob_upload *hold(struct blob_upload *upload)
 {
     upload->holders++;
     return upload;
@@ -81,7 +81,7 @@ static int submit_chunk(struct blob_upload *upload, struct error *err)
         return error_set(err, ERR_NOMEM, "no memory for a chunk of a blob");
     chunk->base.write.run = run_append;
     chunk->base.after = after_append;
-    chunk->upload = blob_upload_hold(upload);
+    chunk->upload = hold(upload);
     chunk->index = upload->next_index++;
     chunk->bytes = upload->chunk;
     chunk->length = upload->filled;
@@ -167,7 +167,7 @@ void blob_upload_abandon(struct blob_upload *upload)
     if (chunk) { /* without memory the chunks stay until the next start */
         chunk->base.write.run = run_discard;
         chunk->base.after = after_discard;
-        chunk->upload = blob_upload_hold(upload);
+        chunk->upload = hold(upload);
         sched_submit(upload->owner.sched, &chunk->base);
     }
     blob_upload_let_go(upload);

@@ -63,8 +63,7 @@ int blob_upload_seal(const struct blob_upload *upload, struct db *db, struct err
 int blob_upload_discard(const struct blob_upload *upload, struct db *db,
                         struct error *err) __attribute__((warn_unused_result));
 
-/* Keeps it for a write of the caller's, and lets go of it again (NULL is allowed). */
-struct blob_upload *blob_upload_hold(struct blob_upload *upload);
+/* The caller's own end of it; writes under way keep it. NULL is allowed. */
 void blob_upload_let_go(struct blob_upload *upload);
 
 /* Lets go of an upload that is not wanted any more and deletes its chunks. */

@@ -71,7 +71,8 @@ static void release_slots(struct training *training)
     job_queue_look(sched);
 }
 
-void training_settle(struct training *training)
+/* Something of it is over: frees it if that was all. */
+static void settle(struct training *training)
 {
     if (training->state != TRAINING_ENDING || training->worker)
         return;
@@ -129,7 +130,7 @@ void training_write_over(void *context, size_t bytes, int rc, const struct error
     if (training->worker && training->unwritten_bytes < LET_GO_BELOW_BYTES)
         worker_process_hold(training->worker, false);
     training->writes--;
-    training_settle(training);
+    settle(training);
 }
 
 /* ---- starting ---- */
@@ -230,7 +231,7 @@ int training_start(struct sched *sched, const struct job_row *job,
     if (rc != 0) { /* it goes without another word, and the queue is looked at later */
         training->state = TRAINING_ENDING;
         training->over = true;
-        training_settle(training);
+        settle(training);
         sched->start_under_way = false;
         return rc;
     }
@@ -456,7 +457,7 @@ static void worker_ended(void *context, const struct worker_end *end)
     worker_process_free(training->worker);
     training->worker = NULL;
     if (training->state == TRAINING_ENDING) {
-        training_settle(training);
+        settle(training);
     } else if (training->state == TRAINING_RUNNING && training->begins_anew) {
         training->begins_anew = false;
         launch(training);

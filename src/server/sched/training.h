@@ -100,9 +100,6 @@ void training_drain(struct training *training);
 /* The daemon's time is up. */
 void training_kill(struct training *training);
 
-/* Something of it is over: frees it if that was all. */
-void training_settle(struct training *training);
-
 /* For the parts of this module: the worker's frames (training_frames.c). */
 int training_take_frame(void *context, const struct frame *frame, struct error *err);
 
