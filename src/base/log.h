@@ -16,8 +16,8 @@ void log_set_level(enum log_level level);
 void log_event(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* `text` in double quotes with escapes, cut to the size of the buffer. Returns `buffer`.
- */
+/* `text` in double quotes with escapes, cut to the size of
+ * the buffer. Returns `buffer`. */
 const char *log_quote(const char *text, char *buffer, unsigned size);
 
 #endif

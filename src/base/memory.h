@@ -18,8 +18,8 @@ void *mem_alloc_array(size_t count, size_t size);
 /* One zeroed object. */
 void *mem_alloc(size_t size);
 
-/* Grows or shrinks a block; the old block stays valid on failure. New bytes are not set.
- */
+/* Grows or shrinks a block; the old block stays valid on failure. New
+ * bytes are not set. */
 void *mem_resize_array(void *block, size_t count, size_t size);
 
 /* `count` zeroed elements on a 64-byte boundary (a cache line, an AVX-512 register). */

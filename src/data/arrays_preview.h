@@ -1,5 +1,5 @@
-/* The preview of an arrays dataset: the first samples, {"label": 9, "input": [[…], …]}.
- */
+/* The preview of an arrays dataset: the first samples, {"label":
+ * 9, "input": [[…], …]}. */
 #ifndef BACKPROP_ARRAYS_PREVIEW_H
 #define BACKPROP_ARRAYS_PREVIEW_H
 

@@ -15,8 +15,8 @@
 
 struct byte_source;
 
-/* Told how many more bytes of the file were read; non-zero gives up with ERR_CANCELLED.
- */
+/* Told how many more bytes of the file were read; non-zero
+ * gives up with ERR_CANCELLED. */
 typedef int byte_source_watcher(void *context, uint64_t file_bytes);
 
 /*

@@ -65,8 +65,8 @@ void column_profiles_release(struct column_profiles *profiles);
 
 void column_profiles_add_missing(struct column_profiles *profiles, int column);
 
-/* Adds a value that is not missing; no blanks around it. ERR_NOMEM is the only failure.
- */
+/* Adds a value that is not missing; no blanks around it. ERR_NOMEM
+ * is the only failure. */
 int column_profiles_add(struct column_profiles *profiles, int column, const char *text,
                         size_t length, uint64_t row, uint64_t line)
     __attribute__((warn_unused_result));

@@ -196,8 +196,8 @@ static void sniff_delimiter(struct sample *sample, struct csv_format *format)
 
 /* A column as seen below the first record. */
 struct column_look {
-    struct csv_field
-        first; /* its field of the first record; lies in the sample's scratch */
+    /* Its field of the first record; lies in the sample's scratch. */
+    struct csv_field first;
     uint32_t values, numbers;
     bool first_comes_again;
 };

@@ -3,7 +3,7 @@
  * read-only.
  *
  *     +-----------------------------+ 0
- *     | header, 64 bytes            |  magic "BPDATA\r\n", version, array count, file bytes
+ *     | header, 64 bytes            |  magic "BPDATA\r\n", version, arrays, file bytes
  *     +-----------------------------+ 64
  *     | one 64-byte entry an array  |  part, column, element, rank, dims, offset, bytes
  *     +-----------------------------+
@@ -11,10 +11,10 @@
  *     | boundary, little-endian     |
  *     +-----------------------------+ file bytes
  *
- * A table has one array for each column that is not text: a number is ELEMENT_FLOAT32 with
- * NaN for a missing value, a category is ELEMENT_INT32 with the index into the facts'
- * `values` and -1 for a missing one. A number column of a table is float32 even where its
- * facts list `values` (their texts parse back to the numbers).
+ * A table has one array for each column that is not text: a number is ELEMENT_FLOAT32
+ * with NaN for a missing value, a category is ELEMENT_INT32 with the index into the
+ * facts' `values` and -1 for a missing one. A number column of a table is float32 even
+ * where its facts list `values` (their texts parse back to the numbers).
  *
  * Arrays keep their element type: DATASET_FEATURES is [rows, dims…]. The label column is
  * column 0: where its facts list `values` it is ELEMENT_INT32 [rows], each the index into
@@ -72,7 +72,7 @@ int dataset_writer_open(int fd, const struct dataset_array *arrays, int count,
                         struct dataset_writer **ret_writer, struct error *err)
     __attribute__((warn_unused_result));
 
-/* Appends elements to array `index`; ERR_INVALID if it would get more than it declared. */
+/* Appends elements to array `index`; ERR_INVALID for more than it declared. */
 int dataset_writer_append(struct dataset_writer *writer, int index, const void *elements,
                           uint64_t bytes, struct error *err)
     __attribute__((warn_unused_result));

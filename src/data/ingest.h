@@ -16,8 +16,8 @@
 
 #define INGEST_MAX_PARTS 8
 #define INGEST_MAX_RATIO 1100 /* deflate cannot do more than about 1032 */
-#define INGEST_MAX_FACTS_BYTES                                                           \
-    ((size_t)6 << 20) /* as JSON text, preview and notes included */
+/* As JSON text, preview and notes included. */
+#define INGEST_MAX_FACTS_BYTES ((size_t)6 << 20)
 #define INGEST_PREVIEW_ROWS 20
 
 struct ingest_part {

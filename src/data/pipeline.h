@@ -60,8 +60,8 @@ void pipeline_fill(const struct pipeline *pipeline, enum split split,
                    const uint32_t *order, size_t first, size_t count, float *ret_x,
                    void *ret_target);
 
-/* Original row numbers (0-based, in the dataset's part) of the same rows, for messages.
- */
+/* Original row numbers (0-based, in the dataset's part) of the
+ * same rows, for messages. */
 void pipeline_source_rows(const struct pipeline *pipeline, enum split split,
                           const uint32_t *order, size_t first, size_t count,
                           uint64_t *ret_rows);

@@ -74,8 +74,8 @@ static float keyed_value(uint32_t key)
     return value;
 }
 
-/* The digit that holds the value of rank *rank; *rank becomes the rank among its equals.
- */
+/* The digit that holds the value of rank *rank; *rank becomes the
+ * rank among its equals. */
 static uint32_t find_digit(const size_t histogram[DIGITS], size_t *rank)
 {
     uint32_t digit = 0;

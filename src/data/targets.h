@@ -7,10 +7,11 @@
 struct targets {
     enum target_type type;
     size_t width; /* TARGET_NUMBER: numbers of a row */
-    int32_t
-        *labels;    /* TARGET_CATEGORY: [rows], MISSING_CODE where there is none; owned */
-    float *numbers; /* TARGET_NUMBER: [rows, width] before normalization, NaN where there
-                       is none; owned */
+    /* TARGET_CATEGORY: [rows], MISSING_CODE where there is none; owned. */
+    int32_t *labels;
+    /* TARGET_NUMBER: [rows, width] before normalization, NaN where there is none; also
+     * owned. */
+    float *numbers;
 };
 
 /* Reads a part that columns_check() has passed. ERR_CORRUPT when a number is none of the

@@ -27,8 +27,8 @@
 typedef real real_lanes
     __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
 
-/* The sum of the lanes, pairs first, so that it does not depend on how they were added.
- */
+/* The sum of the lanes, pairs first, so that it does not depend on
+ * how they were added. */
 static inline real lanes_sum(const real_lanes *x)
 {
     real sums[LANES];

@@ -35,8 +35,8 @@ static real row_powers(const real *x, size_t width, real largest, real *gradient
     return sum;
 }
 
-/* loss = log(sum_j e^(x_j - max)) + max - x_label; its gradient is softmax(x) - one_hot.
- */
+/* loss = log(sum_j e^(x_j - max)) + max - x_label; its gradient
+ * is softmax(x) - one_hot. */
 static void cross_entropy(const struct loss_call *call, struct loss_sums *sums)
 {
     const int32_t *labels = call->target;
@@ -74,8 +74,8 @@ static void binary_cross_entropy(const struct loss_call *call, struct loss_sums 
     }
 }
 
-/* Adds the figures of a block of errors e = output - target; `values` are their losses.
- */
+/* Adds the figures of a block of errors e = output - target;
+ * `values` are their losses. */
 static void add_block(const struct loss_call *call, const real *errors,
                       const real *values, const real *targets, size_t count,
                       struct loss_sums *sums)

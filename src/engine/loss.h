@@ -23,8 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Sums over rows; add those of slices or batches in a fixed order with loss_sums_add().
- */
+/* Sums over rows; add those of slices or batches in a
+ * fixed order with loss_sums_add(). */
 struct loss_sums {
     double loss; /* sum of the rows' losses (for width > 1: of the rows' means) */
     size_t rows;

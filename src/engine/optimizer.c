@@ -91,8 +91,8 @@ static void sgd_update(const struct optimizer *optimizer, const struct update *u
         sgd_momentum(update);
 }
 
-/* ---- rmsprop: torch.optim.RMSprop; moments: squares, means if centered, velocity ----
- */
+/* ---- rmsprop: torch.optim.RMSprop; moments: squares, means
+ * if centered, velocity ---- */
 
 enum { RMS_RHO, RMS_EPSILON, RMS_MOMENTUM, RMS_CENTERED };
 

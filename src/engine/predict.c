@@ -1,5 +1,5 @@
-/* network_predict() of network.h: from raw outputs to labels, probabilities and numbers.
- */
+/* network_predict() of network.h: from raw outputs to
+ * labels, probabilities and numbers. */
 #include "network.h"
 
 #include "base/memory.h"

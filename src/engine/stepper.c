@@ -32,8 +32,8 @@ static int allocate_slice(struct stepper *stepper, struct slice_state *state,
     size_t rows = graph_max_rows(stepper->graph);
     size_t target_bytes =
         loss_target_bytes(stepper->loss.type, graph_output_width(stepper->graph));
-    /* Of a slice's gradients only what backward wrote is read: deferred ones stay unset.
-     */
+    /* Of a slice's gradients only what backward wrote is read:
+     * deferred ones stay unset. */
     state->gradients = flat_new_unset(graph_size(stepper->graph));
     state->target = mem_alloc_aligned(rows, target_bytes);
     state->block = flat_new(stepper_block_reals(stepper));

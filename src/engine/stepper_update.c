@@ -125,8 +125,8 @@ static const real *gather(const struct step *step, const struct segment *segment
     return room;
 }
 
-/* The block's gradient with L2, not yet clipped; counts its square where that is wanted.
- */
+/* The block's gradient with L2, not yet clipped; counts its square
+ * where that is wanted. */
 static const real *finish_gradient(const struct step *step, struct slice_state *state,
                                    int which, size_t first, size_t count, real *room,
                                    bool changes)

@@ -3,9 +3,12 @@
  * or the hook's error.
  *
  *   metric points    every log_every_steps steps, at the first and last step of the job,
- * and at the end of each epoch layers' series   in the points of observed steps: as many
- * as take at most 3 % of the time progress         ten times a second at most "epoch"
- * events   once a second, or at each percent of the run where that is more often
+ *                    and at the end of each epoch
+ *   layers' series   in the points of observed steps: as many as take at most 3 % of the
+ *                    time
+ *   progress         ten times a second at most
+ *   "epoch" events   once a second, or at each percent of the run where that is more
+ * often
  */
 #ifndef BACKPROP_TRAINER_REPORT_H
 #define BACKPROP_TRAINER_REPORT_H

@@ -1,5 +1,5 @@
-/* See config.h. One table says it all: flag, type, default, and which commands take it.
- */
+/* See config.h. One table says it all: flag, type, default, and
+ * which commands take it. */
 #include "config.h"
 
 #include "base/memory.h"
@@ -203,8 +203,8 @@ static int read_environment(struct config *config, struct error *err)
     return 0;
 }
 
-/* The command by the first word: "token", "healthcheck", or an option or nothing: serve.
- */
+/* The command by the first word: "token", "healthcheck", or an
+ * option or nothing: serve. */
 static enum config_command find_command(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "token") == 0)

@@ -171,8 +171,8 @@ static int read_column(const json_t *json, uint64_t rows, struct column_facts *c
     return rc;
 }
 
-/* Two columns of one name could not be told apart; a hash set finds them in linear time.
- */
+/* Two columns of one name could not be told apart; a hash set finds
+ * them in linear time. */
 static int check_names(const struct dataset_facts *facts, struct error *err)
 {
     json_t *seen = json_object();

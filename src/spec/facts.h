@@ -59,16 +59,15 @@ struct column_facts {
     double minimum, maximum, mean, std; /* COLUMN_NUMBER with at least one value */
     bool integer;                       /* COLUMN_NUMBER: every value is an integer */
     bool row_id; /* COLUMN_NUMBER: counts the rows, so it carries nothing to learn */
-    size_t
-        value_count; /* distinct values listed in `values`; 0 when there are too many */
-    char **values;
-    int64_t width; /* 1, but for labels of rank 2 */
+    size_t value_count; /* of `values`; 0 when there are too many to list */
+    char **values;      /* the distinct ones */
+    int64_t width;      /* 1, but for labels of rank 2 */
 };
 
 struct dataset_facts {
     enum dataset_kind kind;
-    uint64_t train_rows,
-        test_rows; /* test_rows is 0 where the dataset has no test part */
+    uint64_t train_rows;
+    uint64_t test_rows; /* 0 where the dataset has no test part */
     size_t column_count;
     struct column_facts *columns;
     enum element_type element; /* DATASET_ARRAYS */

@@ -136,8 +136,8 @@ static void read_numbers(struct job_reader *reader)
     spec->priority = attrs_integer(&reader->numbers, "priority");
 }
 
-/* Keeps the canonical JSON of a key whose reader returned `rc`. Returns true on success.
- */
+/* Keeps the canonical JSON of a key whose reader returned `rc`.
+ * Returns true on success. */
 static bool keep_part(struct job_reader *reader, const char *key, int rc,
                       json_t *canonical)
 {
@@ -157,8 +157,8 @@ static void read_training(struct job_reader *reader)
                                 &spec->features, &canonical, violations);
     reader->features_read = keep_part(reader, "features", rc, canonical);
 
-    /* Its canonical JSON comes even when it failed, so that it has an owner in any case.
-     */
+    /* Its canonical JSON comes even when it failed, so that it has an
+     * owner in any case. */
     rc = model_spec_read(value_of(reader, "model"), &spec->model, &canonical, violations);
     reader->model_read = rc == 0;
     canonical_set(reader->parts, "model", canonical, violations);

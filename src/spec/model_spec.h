@@ -56,8 +56,8 @@ struct layer_type;
 struct layer {
     const struct layer_type *type;
     const char *op; /* name in the engine's op table; static storage */
-    char
-        name[LAYER_NAME_SIZE]; /* "layers.0", the user's name, or "layers.0.activation" */
+    /* "layers.0", the user's name, or "layers.0.activation". */
+    char name[LAYER_NAME_SIZE];
     char pointer[LAYER_NAME_SIZE]; /* JSON Pointer of the layer: "/model/layers/0" */
     struct attrs attrs;
     int source; /* index in the user's list of layers */

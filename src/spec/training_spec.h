@@ -56,8 +56,8 @@ extern const char *const monitor_names[];
  * then no reference. No memory sets the violations' status.
  */
 
-/* *ret_is_auto: the user left the choice to loss_resolve(); ret_loss->type is then unset.
- */
+/* *ret_is_auto: the user left the choice to loss_resolve();
+ * ret_loss->type is then unset. */
 int loss_read(const json_t *json, struct loss_spec *ret_loss, bool *ret_is_auto,
               json_t **ret_canonical, struct violations *violations);
 

@@ -1,6 +1,7 @@
-/* Datasets: identity and facts. The bytes are files named by the digest of the compact
- * form
- * (`file_sha256`) in the data folder; several datasets may share one. */
+/*
+ * Datasets: identity and facts. The bytes are files in the data folder, named by the
+ * digest of the compact form (`file_sha256`); several datasets may share one.
+ */
 #ifndef BACKPROP_STORE_DATASETS_H
 #define BACKPROP_STORE_DATASETS_H
 

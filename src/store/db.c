@@ -254,8 +254,8 @@ void query_end(struct query *q)
     q->statement = NULL;
 }
 
-/* SQLite's functions take NULL, that of a query which failed to begin, for an empty row.
- */
+/* SQLite's functions take NULL, that of a query which failed to begin,
+ * for an empty row. */
 static sqlite3_stmt *handle_of(const struct query *q)
 {
     return q->statement ? q->statement->handle : NULL;

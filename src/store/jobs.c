@@ -267,12 +267,12 @@ int jobs_list(struct db *db, const struct page *page, const struct job_filter *f
     return rc;
 }
 
-/* In the order of the queue. Left to itself SQLite takes the index of statuses and sorts.
- */
+/* In the order of the queue. Left to itself SQLite takes the index
+ * of statuses and sorts. */
 #define QUEUE "jobs INDEXED BY jobs_queue WHERE status = 'queued'"
 
-/* Blocks of higher priority, then earlier blocks of the same, then the rest of its own.
- */
+/* Blocks of higher priority, then earlier blocks of the same, then the
+ * rest of its own. */
 #define POSITION                                                                         \
     "(SELECT coalesce(sum(jobs), 0) FROM queue_blocks WHERE priority > mine.priority) +" \
     " (SELECT coalesce(sum(jobs), 0) FROM queue_blocks WHERE priority = mine.priority"   \

@@ -30,8 +30,8 @@ int rows_read(struct query *q, const struct row_type *type, size_t limit, void *
               size_t *ret_count, bool *ret_has_more, struct error *err)
     __attribute__((warn_unused_result));
 
-/* Reads the one row that `q` gives and ends it; ERR_NOT_FOUND "there is no such <what>".
- */
+/* Reads the one row that `q` gives and ends it; ERR_NOT_FOUND "there
+ * is no such <what>". */
 int rows_read_one(struct query *q, const struct row_type *type, const char *what,
                   void *ret_row, struct error *err) __attribute__((warn_unused_result));
 

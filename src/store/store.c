@@ -64,8 +64,8 @@ static int take_lock(const char *dir, int *ret_fd, struct error *err)
     return 0;
 }
 
-/* Opens the file, brings its schema up to date and clears what a crash left half-written.
- */
+/* Opens the file, brings its schema up to date and clears what
+ * a crash left half-written. */
 static int open_database(struct store *store, const char *dir, struct error *err)
 {
     store->path = join(dir, DATABASE_NAME);

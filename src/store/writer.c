@@ -11,13 +11,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define CHECKPOINT_PAGES                                                                 \
-    4096 /* 16 MiB of WAL: then the next gap is used for a checkpoint */
-#define TRUNCATE_PAGES                                                                   \
-    65536 /* 256 MiB: readers have kept the WAL growing; make them wait */
-#define IDLE_NS                                                                          \
-    CLOCK_NS_PER_SECOND /* and without work, this long after the last write              \
-                         */
+/* 16 MiB of WAL: the next gap between groups is used to copy it back. */
+#define CHECKPOINT_PAGES 4096
+/* 256 MiB: readers have kept the WAL growing; they are waited for. */
+#define TRUNCATE_PAGES 65536
+/* Without work the WAL is copied back this long after the last write. */
+#define IDLE_NS CLOCK_NS_PER_SECOND
 #define NS_PER_MS INT64_C(1000000)
 
 struct queue {
@@ -31,8 +30,8 @@ struct writer {
     pthread_cond_t work;
     struct queue queue;
     bool stopping;
-    int checkpointed_pages; /* of the present WAL, in the file already; the thread's own
-                             */
+    /* Of the present WAL, in the file already; the thread's own. */
+    int checkpointed_pages;
 };
 
 static void push(struct queue *queue, struct store_write *write)

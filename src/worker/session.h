@@ -32,8 +32,8 @@ int ingest_task(struct channel *channel, const json_t *task,
 int serve_task(struct channel *channel, const json_t *task, struct violations *violations,
                struct error *err) __attribute__((warn_unused_result));
 
-/* FAILED with a code of its own: "diverged", "checkpoint_unusable". `detail` may be NULL.
- */
+/* FAILED with a code of its own: "diverged", "checkpoint_unusable".
+ * `detail` may be NULL. */
 int session_fail(struct channel *channel, const char *code, const char *message,
                  const char *detail, const struct violations *violations,
                  struct error *err) __attribute__((warn_unused_result));

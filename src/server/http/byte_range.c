@@ -1,5 +1,5 @@
-/* See byte_range.h. A header that is not well-formed counts as absent, as the RFC asks.
- */
+/* See byte_range.h. A header that is not well-formed counts as absent,
+ * as the RFC asks. */
 #include "byte_range.h"
 
 #include <stdbool.h>

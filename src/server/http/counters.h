@@ -6,9 +6,8 @@
 
 #include <stdint.h>
 
-#define COUNTERS_CLASSES                                                                 \
-    6 /* by the first digit of the status; [0]: cut before a reply                       \
-       */
+/* By the first digit of the status; [0]: cut before a reply. */
+#define COUNTERS_CLASSES 6
 
 struct counters;
 

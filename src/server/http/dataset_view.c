@@ -27,8 +27,8 @@ static void cut_values(json_t *facts)
     }
 }
 
-/* The facts with short lists; new. Short facts have no long lists: they stay as they are.
- */
+/* The facts with short lists; new. Short facts have no long lists: they
+ * stay as they are. */
 static char *shorten(const char *facts)
 {
     json_t *json = json_loads(facts, 0, NULL);

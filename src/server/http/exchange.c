@@ -156,8 +156,8 @@ static enum MHD_Result receive(struct request *request, const char *bytes, size_
     return MHD_YES;
 }
 
-/* The body is whole: runs the handler, and suspends the connection if it has not replied.
- */
+/* The body is whole: runs the handler, and suspends the connection if
+ * it has not replied. */
 static enum MHD_Result handle(struct request *request)
 {
     struct http_listener *listener = request->listener;

@@ -119,8 +119,8 @@ static void view_json(struct buffer *text, const char *job,
     buffer_append_char(text, '}');
 }
 
-/* A CSV cell: metric names may hold a user's layer names, so they are quoted if need be.
- */
+/* A CSV cell: metric names may hold a user's layer names, so they are
+ * quoted if need be. */
 static void append_cell(struct buffer *text, const char *cell)
 {
     if (strpbrk(cell, ",\"\r\n") == NULL) {

@@ -31,8 +31,8 @@ void json_text_name(struct buffer *buffer, const char *name);
 /* A comma unless an object or array was just opened. */
 void json_text_comma(struct buffer *buffer);
 
-/* A number as JSON has it; what is not finite becomes "NaN", "Infinity" or "-Infinity".
- */
+/* A number as JSON has it; what is not finite becomes
+ * "NaN", "Infinity" or "-Infinity". */
 void json_text_double(struct buffer *buffer, double value);
 
 #endif

@@ -21,11 +21,10 @@ struct http_listener {
     struct address address;
     bool is_loopback;
     bool auth_required;
-    struct auth *auth;         /* owned */
-    struct counters *counters; /* owned */
-    struct background
-        *background;     /* owned: slow work that is neither HTTP's nor sched's */
-    struct watch *watch; /* owned */
+    struct auth *auth;             /* owned */
+    struct counters *counters;     /* owned */
+    struct background *background; /* owned: slow work, neither HTTP's nor sched's */
+    struct watch *watch;           /* owned */
     struct stream_list streams;
     atomic_int handling;  /* handlers that run */
     atomic_int suspended; /* requests that wait for a reply from another thread */

@@ -32,8 +32,8 @@ int multipart_new(const char *content_type, const struct multipart_events *event
     __attribute__((warn_unused_result));
 void multipart_free(struct multipart *multipart);
 
-/* The next bytes. ERR_INVALID says what is malformed. After a failure nothing may follow.
- */
+/* The next bytes. ERR_INVALID says what is malformed. After a
+ * failure nothing may follow. */
 int multipart_write(struct multipart *multipart, const char *bytes, size_t length,
                     struct error *err) __attribute__((warn_unused_result));
 

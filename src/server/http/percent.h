@@ -9,8 +9,8 @@
  * control character or what is not UTF-8; the text is spoiled then. */
 int percent_decode(char *text) __attribute__((warn_unused_result));
 
-/* Bytes of the UTF-8 sequence at `text`, of which `length` are there; 0 when it is none.
- */
+/* Bytes of the UTF-8 sequence at `text`, of which `length` are there; 0
+ * when it is none. */
 size_t utf8_sequence(const char *text, size_t length);
 
 bool utf8_is_valid(const char *text, size_t length);

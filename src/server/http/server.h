@@ -25,8 +25,8 @@ struct server_config {
     uint64_t max_upload_bytes;
     uint64_t max_expanded_bytes; /* of compressed uploads */
     int slots;
-    int64_t
-        memory_mb; /* of the machine: jobs that are predicted to need more are refused */
+    /* Of the machine: jobs that are predicted to need more are refused. */
+    int64_t memory_mb;
     const char *sandbox; /* how workers are confined: "none", … */
 };
 
@@ -53,12 +53,12 @@ int http_listen(struct server *server, struct http_listener **ret_listener, int 
  * The end comes in steps, because handlers use the scheduler and the store, whose
  * callbacks answer requests:
  *
- *   1. http_drain: stops accepting; requests from now on get 503; live streams end. When
- * it returns, no handler runs any more and none will.
- *   2. sched_stop, which answers what was waiting for a worker.
- *   3. http_close: waits until the last replies are on their way, stops the threads,
- * frees.
- *   4. store_close.
+ *   1. http_drain   stops accepting; requests from now on get 503; live streams end. When
+ *                   it returns, no handler runs any more and none will
+ *   2. sched_stop   answers what was waiting for a worker
+ *   3. http_close   waits until the last replies are on their way, stops the threads,
+ *                   frees
+ *   4. store_close
  */
 void http_drain(struct http_listener *listener);
 

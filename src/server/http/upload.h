@@ -50,8 +50,8 @@ int upload_write(struct upload *upload, const char *bytes, size_t length,
 int upload_finish(struct upload *upload, struct error *err)
     __attribute__((warn_unused_result));
 
-/* The parts in the order of UPLOAD's names (train before test, features before labels).
- */
+/* The parts in the order of UPLOAD's names (train before
+ * test, features before labels). */
 struct upload_part *upload_parts(struct upload *upload, int *ret_count);
 
 /* Bytes of all parts, and their digest: that of the one part, or the SHA-256 over the

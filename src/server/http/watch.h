@@ -3,7 +3,7 @@
  * every connection that should be sending a request, and cuts it
  *
  * - when its peer has closed its side: libmicrohttpd 0.9.75 with epoll does not see an
- * end that comes together with the last data, and would wait for its idle time;
+ *   end that comes together with the last data, and would wait for its idle time;
  * - when no request has become whole in WATCH_HEADERS_SECONDS: trickled headers look like
  *   activity to the idle time.
  *

@@ -171,8 +171,8 @@ static int64_t read_download(void *context, uint64_t offset, char *ret_bytes,
     return (int64_t)count;
 }
 
-/* Headers that tell what the file is; the name is the model's ID, which is always safe.
- */
+/* Headers that tell what the file is; the name is the model's ID,
+ * which is always safe. */
 static void add_headers(struct request *request, const struct model_row *row,
                         const char *format, const char *etag)
 {

@@ -16,8 +16,8 @@
  * model that a spec can say, and some. */
 #define BLOB_UPLOAD_MAX_BYTES (UINT64_C(64) << 30)
 
-/* Told of every chunk that is in the store, or is not: `bytes` are not waiting any more.
- */
+/* Told of every chunk that is in the store, or is not: `bytes` are
+ * not waiting any more. */
 struct blob_upload_owner {
     struct sched *sched;
     void *context;
@@ -28,8 +28,8 @@ struct blob_upload_owner {
 struct blob_upload {
     struct blob_upload_owner owner;
     int holders; /* the caller, and each write that is under way */
-    int64_t
-        blob; /* 0 until it is made; this and `broken` are the writer's thread's alone */
+    /* 0 until it is made; this and `broken` are the writer's thread's alone. */
+    int64_t blob;
     bool broken; /* a chunk could not be written */
     uint64_t announced, received;
     int64_t next_index;

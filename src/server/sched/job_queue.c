@@ -28,8 +28,8 @@ static int start_head(struct sched *sched, struct db *db, struct error *err)
         rc = ERR_BUSY;
     } else {
         rc = datasets_get(db, job.dataset, &dataset, err);
-        /* A job needs its dataset, so the store keeps it: this is damage, not "no job".
-         */
+        /* A job needs its dataset, so the store keeps it: this is
+         * damage, not "no job". */
         rc = rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
         if (rc == 0) {
             rc = training_start(sched, &job, &dataset, err);

@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Sources are moved up here first, so that no target overwrites a source before its turn.
- */
+/* Sources are moved up here first, so that no target overwrites a
+ * source before its turn. */
 #define SOURCES_FROM 64
 #define STREAMS 3
 #define OUTPUT_PIPE_BYTES (1 << 20)

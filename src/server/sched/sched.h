@@ -51,7 +51,7 @@ void sched_wake(struct sched *sched);
 /* Passes on what a user asked for, after jobs_act() committed it. */
 void sched_act(struct sched *sched, const char *job_id, enum job_action action);
 
-/* The model or dataset is being deleted: its warm workers end. */
+/* The model is deleted: its warm worker ends. */
 void sched_forget_model(struct sched *sched, const char *model_id);
 
 /* Figures for /v1/info and /metrics. */

@@ -3,9 +3,9 @@
  * the store.
  *
  * A reading order: loop.h, launch.h, worker_process.h (one process), then what the three
- * kinds of worker are for: training.h (with training_report.h, blob_upload.h,
- * blob_feed.h, training_end.h), ingesting.h, serving.h; job_queue.h decides which job is
- * next; sched.c is the door for other threads.
+ * kinds of worker are for: training.h (with training_report.h, training_writes.h,
+ * blob_upload.h, blob_feed.h, post_mortem.h), ingesting.h, serving.h; job_queue.h decides
+ * which job is next; sched.c is the door for other threads.
  */
 #ifndef BACKPROP_SCHED_INTERNAL_H
 #define BACKPROP_SCHED_INTERNAL_H

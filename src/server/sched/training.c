@@ -125,8 +125,8 @@ void training_write_over(void *context, size_t bytes, int rc, const struct error
         training->state == TRAINING_RUNNING || training->state == TRAINING_WAITING;
     if (rc != 0 && live)
         write_failed(training, rc, err);
-    /* Letting go may bring the worker's end; the write still counted keeps the training.
-     */
+    /* Letting go may bring the worker's end; the write still
+     * counted keeps the training. */
     if (training->worker && training->unwritten_bytes < LET_GO_BELOW_BYTES)
         worker_process_hold(training->worker, false);
     training->writes--;
@@ -248,8 +248,8 @@ static bool is_unusable(const struct training *training, int64_t blob)
     return false;
 }
 
-/* The step of a "best" checkpoint is that of the best epoch; what it holds may be later.
- */
+/* The step of a "best" checkpoint is that of the best epoch; what it
+ * holds may be later. */
 static int say_resumed(struct training *training, const struct checkpoint_row *row,
                        struct error *err)
 {

@@ -62,8 +62,8 @@ struct training {
     struct error crash; /* ERR_CORRUPT: trying again is of no use; ERR_NOMEM */
     char *crash_detail;
 
-    int64_t
-        unusable[TRAINING_MAX_UNUSABLE]; /* blobs of checkpoints that are passed over */
+    /* Blobs of checkpoints that are passed over. */
+    int64_t unusable[TRAINING_MAX_UNUSABLE];
     int unusable_count;
     int64_t checkpoint;    /* the blob that the worker was told to go on from, or 0 */
     struct blob_feed feed; /* what is still to be sent of it */

@@ -275,8 +275,8 @@ static struct end_write *end_new(struct training *training, const char *stop_rea
     struct end_write *end = mem_alloc(sizeof(*end));
     char *reason = stop_reason ? mem_strdup(stop_reason) : NULL;
     if (!end || (stop_reason && !reason)) {
-        /* The job stays as it is in the store, and the next start of the daemon finds it.
-         */
+        /* The job stays as it is in the store, and the next start of
+         * the daemon finds it. */
         log_event(LOG_ERROR, "job_end_lost", "job=%s reason=out_of_memory", training->id);
         training->over = true;
         free(end);

@@ -27,8 +27,8 @@ int training_write_checkpoint(struct training *training, struct blob_upload *upl
 void training_write_success(struct training *training, const char *stop_reason,
                             char *metrics);
 
-/* `error_json` is {"code", "message", "detail"}, taken over; NULL stands for no memory.
- */
+/* `error_json` is {"code", "message", "detail"}, taken over; NULL
+ * stands for no memory. */
 void training_write_failure(struct training *training, const char *stop_reason,
                             char *error_json);
 

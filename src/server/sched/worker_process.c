@@ -123,8 +123,8 @@ static int read_frames(struct worker_process *worker)
     return take_bytes(worker, bytes, (size_t)got) ? 1 : ERR_PROTOCOL;
 }
 
-/* Keeps the last WORKER_TAIL_BYTES, with what a terminal or JSON could not bear replaced.
- */
+/* Keeps the last WORKER_TAIL_BYTES, with what a terminal or JSON
+ * could not bear replaced. */
 static void keep_tail(struct worker_process *worker, const char *bytes, size_t length)
 {
     if (length > WORKER_TAIL_BYTES) {

@@ -35,10 +35,9 @@ struct worker_end {
     struct error reason; /* text for verdicts other than WORKER_UNHURT */
     int signal;          /* the signal that ended it, or 0 */
     int exit_status;     /* when signal is 0 */
-    bool out_of_memory;  /* killed, and the kernel counted an out-of-memory kill meanwhile
-                          */
-    const char
-        *tail; /* its last output on standard error: printable ASCII and newlines */
+    bool out_of_memory;  /* killed while the kernel counted an out-of-memory kill */
+    /* Its last output on standard error: printable ASCII and newlines. */
+    const char *tail;
 };
 
 struct worker_handlers {
@@ -46,8 +45,8 @@ struct worker_handlers {
     /* A whole frame, in order. A negative return breaks the protocol: the worker is
      * killed and `err` is the reason. */
     int (*frame)(void *context, const struct frame *frame, struct error *err);
-    /* All that was to be sent is in the pipe: time for more of a long blob. May be NULL.
-     */
+    /* All that was to be sent is in the pipe: time for more of a long
+     * blob. May be NULL. */
     void (*drained)(void *context);
     /* The process is gone and all its frames were given out. May free the worker. */
     void (*ended)(void *context, const struct worker_end *end);
