@@ -10,7 +10,7 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         gcc libc6-dev cmake ninja-build pkg-config \
         libmicrohttpd-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev \
-        zlib1g-dev nettle-dev uthash-dev libcurl4-openssl-dev libinih-dev \
+        zlib1g-dev nettle-dev libcurl4-openssl-dev libinih-dev \
     && apt-get clean && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .

@@ -5,24 +5,27 @@
 #   scripts/setup.sh demo     and what scripts/demo.sh uses
 #   scripts/setup.sh test     and what the tests use
 #   scripts/setup.sh bench    and the peers that the benchmarks compare with
+#   scripts/setup.sh lint     and what scripts/lint.sh uses
 #
 # Does nothing (and needs no root) when everything is there already.
 set -eu
 
 build="gcc libc6-dev cmake ninja-build pkg-config ca-certificates curl
        libmicrohttpd-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev
-       zlib1g-dev nettle-dev uthash-dev libcurl4-openssl-dev libinih-dev"
+       zlib1g-dev nettle-dev libcurl4-openssl-dev libinih-dev"
 demo="jq"
 test="libcmocka-dev python3 node-typescript"
 bench="python3 python3-numpy python3-torch libopenblas0-openmp wrk"
+lint="clang-format clang-tidy"
 
 case "${1:-build}" in
 build) wanted=$build ;;
 demo) wanted="$build $demo" ;;
 test) wanted="$build $test" ;;
 bench) wanted="$build $bench" ;;
+lint) wanted="$build $lint" ;;
 *)
-    echo "usage: scripts/setup.sh [build|demo|test|bench]" >&2
+    echo "usage: scripts/setup.sh [build|demo|test|bench|lint]" >&2
     exit 2
     ;;
 esac
