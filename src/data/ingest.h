@@ -29,8 +29,8 @@ struct ingest_part {
 struct ingest_options {
     const char *header;    /* "auto", "true", "false" */
     const char *delimiter; /* "auto", ",", ";", "tab", "|" */
-    const char *missing; /* comma-separated texts that mean missing; NULL: the usual ones,
-                            see missing_texts.h */
+    /* Comma-separated texts that mean missing; NULL: those of missing_texts.c. */
+    const char *missing;
     uint64_t max_expanded_bytes;
     uint64_t max_rows; /* of a part; FACTS_MAX_ROWS bounds them in any case */
 };
@@ -44,10 +44,10 @@ typedef int ingest_progress(void *context, uint64_t bytes_read);
  * returns the facts (see spec/facts.h) with these keys added:
  *   "preview": the first rows (at most 20) as a list of objects for a table, or of
  *              {"label", "input"} for arrays, long values cut;
- *   "notes":   what a user should know ("delimiter ; was found", "12 empty lines
- * skipped"). On ERR_INVALID or ERR_TOO_LARGE the violations say which part, row, column
- * and value, the pointer being "/<part name>" ("" where no part is to blame). New
- * reference.
+ *   "notes":   what a user should know: "delimiter ; was found", "12 empty lines skipped"
+ *
+ * On ERR_INVALID or ERR_TOO_LARGE the violations say which part, row, column and value,
+ * the pointer being "/<part name>" ("" where no part is to blame). New reference.
  */
 int ingest_run(const struct ingest_part *parts, int count,
                const struct ingest_options *options, int output_fd,

@@ -1,8 +1,8 @@
 /*
  * NPY heads; see array_header.h.
  *
- *     "\x93NUMPY", major, minor, length of the dictionary (2 bytes little-endian in
- * version 1, 4 bytes from version 2 on), the dictionary:
+ *     "\x93NUMPY", major, minor, length of the dictionary (little-endian; 2 bytes in
+ *     version 1, 4 bytes from version 2 on), the dictionary:
  *     {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 28, 28), }
  *
  * The dictionary is a Python literal. Only what numpy.save writes is understood: these

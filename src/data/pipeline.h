@@ -26,7 +26,7 @@ struct pipeline;
  *   ERR_INVALID  the spec does not fit the data, or a split that it asks for comes out
  *                empty (with the figures)
  *   ERR_CORRUPT  the file is not what the facts say: an array is missing, has other rows
- * or holds a code that no value stands for
+ *                or holds a code that no value stands for
  */
 int pipeline_open(const struct dataset_file *file, const struct dataset_facts *facts,
                   const struct job_spec *spec, struct pipeline **ret_pipeline,
@@ -52,9 +52,11 @@ void pipeline_shuffle(const struct pipeline *pipeline, uint64_t epoch,
 
 /*
  * Fills `count` rows of a split: those at `order[0 … count)`, or, when order is NULL,
- * rows first … first + count. x:      [count, features] row-major float32 target:
- * TARGET_CATEGORY: labels as int32 [count]; TARGET_NUMBER: normalized values as float32
- * [count, target_width]
+ * rows first … first + count.
+ *
+ *   ret_x       [count, features], row-major float32
+ *   ret_target  TARGET_CATEGORY: labels as int32 [count]
+ *               TARGET_NUMBER: normalized values as float32 [count, target_width]
  */
 void pipeline_fill(const struct pipeline *pipeline, enum split split,
                    const uint32_t *order, size_t first, size_t count, float *ret_x,

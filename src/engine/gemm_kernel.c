@@ -3,9 +3,9 @@
  * high-performance matrix multiplication" (ACM TOMS 34, 2008), but that packing is left
  * out where it brings nothing:
  *
- *   blocks of DEPTH of k, blocks of HEIGHT of m   a's block stays in the second-level
- * cache panels of two vectors of n                  b's panel stays in the first-level
- * cache tiles of rows                             sums stay in registers
+ *   blocks of DEPTH of k, of HEIGHT of m   a's block stays in the second-level cache
+ *   panels of two vectors of n             b's panel stays in the first-level cache
+ *   tiles of rows                          sums stay in registers
  *
  * The tiles are compiled once for each instruction set and chosen by a table, not by the
  * loader, so that tests can run all that the CPU has.

@@ -6,7 +6,7 @@
  *   TILE_TARGET      its target attribute, or nothing
  *   TILE_BYTES       bytes of a vector register
  *   TILE_ROWS        8 or 4: rows of the largest tile; twice that many registers hold
- * sums
+ *                    sums
  *
  * and it undefines them. A tile is [rows, vectors * WIDTH] elements of c, held in
  * registers while k runs:

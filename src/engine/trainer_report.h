@@ -7,8 +7,7 @@
  *   layers' series   in the points of observed steps: as many as take at most 3 % of the
  *                    time
  *   progress         ten times a second at most
- *   "epoch" events   once a second, or at each percent of the run where that is more
- * often
+ *   "epoch" events   once a second, or at each percent where that is more often
  */
 #ifndef BACKPROP_TRAINER_REPORT_H
 #define BACKPROP_TRAINER_REPORT_H

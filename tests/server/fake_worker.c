@@ -8,10 +8,15 @@
  *
  *   event TEXT        an EVENT of type "note"
  *   resumed           an EVENT that tells how many bytes of a checkpoint came, and their
- * sum progress N        a PROGRESS at step N metrics N         a METRICS of N points of
- * "loss" checkpoint N      a checkpoint of N bytes, at step N model N           a model
- * of N bytes half N            a MODEL of N bytes of which only half comes done REASON
- * DONE failed CODE       FAILED json TYPE TEXT    any payload in a frame of that number
+ *                     sum
+ *   progress N        a PROGRESS at step N
+ *   metrics N         a METRICS of N points of "loss"
+ *   checkpoint N      a checkpoint of N bytes, at step N
+ *   model N           a model of N bytes
+ *   half N            a MODEL of N bytes of which only half comes
+ *   done REASON       DONE
+ *   failed CODE       FAILED
+ *   json TYPE TEXT    any payload in a frame of that number
  *   raw HEX           any bytes
  *   say TEXT          a line on standard error
  *   crash N           a signal

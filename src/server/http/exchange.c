@@ -2,11 +2,11 @@
  * See exchange.h. What libmicrohttpd 0.9.75 asks for:
  *
  * - A response may be queued when the headers are known (then the connection is closed
- * behind it) or when the body is whole, and at no time between. So who is refused while a
- * body is on its way gets the reply at the body's end where that is near; otherwise it is
- * written to the socket here, the rest is thrown away, and the connection closed. Closing
- * at once would make the kernel reset the connection, and the client could lose the
- * reply.
+ *   behind it) or when the body is whole, and at no time between. So who is refused while
+ *   a body is on its way gets the reply at the body's end where that is near; otherwise
+ *   it is written to the socket here, the rest is thrown away, and the connection closed.
+ *   Closing at once would make the kernel reset the connection, and the client could lose
+ *   the reply.
  * - A connection is suspended from its own thread only, and resumed only when it is
  *   suspended. `lock` orders a reply from another thread against the suspension.
  */

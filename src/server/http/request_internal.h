@@ -3,8 +3,8 @@
  *
  *   BEGIN ──► BODY ──► HANDLING ──► (SUSPENDED ──►) REPLYING
  *     │         │                                      ▲
- *     └─────────┴── refused: the reply is there before the body is, what comes is thrown
- * away
+ *     └─────────┴── refused: the reply is there before the body is, and what comes is
+ *                   thrown away
  *
  * The HTTP thread of the connection owns a request. Other threads touch only `reply`
  * (before `replied`), `phase` and `replied` under `lock`, by exchange_replied().
@@ -26,8 +26,7 @@
 enum request_phase {
     PHASE_BEGIN,    /* the headers are there */
     PHASE_BODY,     /* the body is coming */
-    PHASE_LINGER,   /* refused, and the refusal was sent; waiting for the client to see it
-                     */
+    PHASE_LINGER,   /* the refusal was sent; waiting for the client to see it */
     PHASE_HANDLING, /* the handler runs */
     PHASE_SUSPENDED,
     PHASE_REPLYING /* the response was given to libmicrohttpd */
