@@ -58,12 +58,13 @@ static void cosine_read(struct schedule *schedule, const struct attrs *attrs)
     schedule->minimum = attrs_number(attrs, "minimum_learning_rate");
 }
 
-/* Loshchilov and Hutter 2017, equation 5, without restarts. */
+/* Loshchilov and Hutter 2017, equation 5, without restarts. After the last step t would
+ * be 1, as in CosineAnnealingLR. */
 static double cosine_rate(const struct schedule *schedule, int64_t step,
                           const struct plateau *plateau)
 {
     (void)plateau;
-    int64_t length = schedule->steps - 1 - schedule->warmup_steps;
+    int64_t length = schedule->steps - schedule->warmup_steps;
     int64_t done = step - schedule->warmup_steps;
     double t = length > 0 && done > 0 ? (double)done / (double)length : 0.0;
     double high = schedule->learning_rate, low = schedule->minimum;

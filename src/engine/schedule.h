@@ -6,7 +6,7 @@
  *   step               r gamma^floor(epoch / step_epochs)
  *   exponential        r gamma^epoch, of whole epochs
  *   cosine             min + (r - min) (1 + cos(pi t)) / 2, where t goes from 0 at the
- *                      end of the warm-up to 1 at the last step
+ *                      end of the warm-up to 1 after the last step
  *   reduce_on_plateau  max(min, r factor^reductions)
  *
  * `warmup_steps` before any of them: step s < warmup_steps has (s + 1) / warmup_steps of

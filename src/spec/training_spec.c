@@ -13,7 +13,8 @@
 
 const char *const loss_names[] = {
     "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", NULL};
-const char *const optimizer_names[] = {"sgd", "rmsprop", "adam", "adamw", NULL};
+const char *const optimizer_names[] = {"sgd",      "rmsprop", "adam",  "adamw", "adagrad",
+                                       "adadelta", "nadam",   "radam", "lion",  NULL};
 const char *const schedule_names[] = {
     "constant", "step", "exponential", "cosine", "reduce_on_plateau", NULL};
 const char *const monitor_names[] = {"loss",         "val_loss", "accuracy",
@@ -166,12 +167,47 @@ static const struct key adamw_keys[] = {
     {WEIGHT_DECAY, DEFAULT("0.01")}, /* decoupled from it */
     {0},
 };
+static const struct key adagrad_keys[] = {
+    {LEARNING_RATE, DEFAULT("0.01")},
+    {"learning_rate_decay", KEY_NUMBER, AT_LEAST(0), AT_MOST(RATE_MAXIMUM), DEFAULT("0")},
+    {EPSILON, DEFAULT("1e-10")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {0},
+};
+static const struct key adadelta_keys[] = {
+    {LEARNING_RATE, DEFAULT("1")},
+    {"rho", SHARE, DEFAULT("0.9")},
+    {EPSILON, DEFAULT("1e-6")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {0},
+};
+static const struct key nadam_keys[] = {
+    {LEARNING_RATE, DEFAULT("0.002")},
+    {"beta_1", SHARE, DEFAULT("0.9")},
+    {"beta_2", SHARE, DEFAULT("0.999")},
+    {EPSILON, DEFAULT("1e-8")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {"momentum_decay", KEY_NUMBER, AT_LEAST(0), AT_MOST(RATE_MAXIMUM), DEFAULT("0.004")},
+    {0},
+};
+static const struct key lion_keys[] = {
+    {LEARNING_RATE, DEFAULT("0.0001")},
+    {"beta_1", SHARE, DEFAULT("0.9")},
+    {"beta_2", SHARE, DEFAULT("0.99")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {0},
+};
 
 static const struct choice_type optimizer_table[] = {
     {.name = "sgd", .keys = sgd_keys},
     {.name = "rmsprop", .keys = rmsprop_keys},
     {.name = "adam", .keys = adam_keys},
     {.name = "adamw", .keys = adamw_keys},
+    {.name = "adagrad", .keys = adagrad_keys},
+    {.name = "adadelta", .keys = adadelta_keys},
+    {.name = "nadam", .keys = nadam_keys},
+    {.name = "radam", .keys = adam_keys},
+    {.name = "lion", .keys = lion_keys},
     {0},
 };
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define STEPS_PER_EPOCH 10
-#define STEPS 41
+#define STEPS 40
 
 static struct schedule open_schedule(const char *text)
 {
@@ -51,6 +51,7 @@ static const struct rate_row rate_rows[] = {
     {"{'type': 'cosine'}", 0, 0.8},
     {"{'type': 'cosine'}", 10, 0.8 * (1 + 0.70710678118654752) / 2},
     {"{'type': 'cosine'}", 20, 0.4},
+    {"{'type': 'cosine'}", 39, 0.8 * (1 - 0.99691733373312796) / 2},
     {"{'type': 'cosine'}", 40, 0},
     {"{'type': 'cosine', 'minimum_learning_rate': 0.2}", 20, 0.5},
     {"{'type': 'cosine', 'minimum_learning_rate': 0.2}", 40, 0.2},

@@ -139,6 +139,11 @@ static void test_every_optimizer_resumes_bit_for_bit(void **state)
         "{'type': 'rmsprop', 'centered': true, 'momentum': 0.5}",
         "'adam'",
         "{'type': 'adamw', 'weight_decay': 0.1}",
+        "{'type': 'adagrad', 'learning_rate_decay': 0.1}",
+        "'adadelta'",
+        "{'type': 'nadam', 'momentum_decay': 0.1}",
+        "{'type': 'radam', 'beta_2': 0.9}",
+        "{'type': 'lion', 'weight_decay': 0.1}",
     };
     for (size_t i = 0; i < sizeof optimizers / sizeof optimizers[0]; i++) {
         char more[128];

@@ -84,6 +84,16 @@ static void test_optimizers_have_the_usual_defaults(void **state)
                    "'epsilon':1e-8,'weight_decay':0}"},
         {"{'type':'adamw'}", "{'type':'adamw','learning_rate':0.001,'beta_1':0.9,"
                              "'beta_2':0.999,'epsilon':1e-8,'weight_decay':0.01}"},
+        {"'adagrad'", "{'type':'adagrad','learning_rate':0.01,'learning_rate_decay':0,"
+                      "'epsilon':1e-10,'weight_decay':0}"},
+        {"'adadelta'", "{'type':'adadelta','learning_rate':1,'rho':0.9,'epsilon':1e-6,"
+                       "'weight_decay':0}"},
+        {"'nadam'", "{'type':'nadam','learning_rate':0.002,'beta_1':0.9,'beta_2':0.999,"
+                    "'epsilon':1e-8,'weight_decay':0,'momentum_decay':0.004}"},
+        {"'radam'", "{'type':'radam','learning_rate':0.001,'beta_1':0.9,'beta_2':0.999,"
+                    "'epsilon':1e-8,'weight_decay':0}"},
+        {"'lion'", "{'type':'lion','learning_rate':0.0001,'beta_1':0.9,'beta_2':0.99,"
+                   "'weight_decay':0}"},
         {"{'type':'sgd','momentum':0.9,'nesterov':true,'learning_rate':1}",
          "{'type':'sgd','learning_rate':1,'momentum':0.9,'nesterov':true,'weight_decay':"
          "0}"},
