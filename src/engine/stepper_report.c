@@ -12,7 +12,7 @@
 static int owner_of(const struct model_spec *model, int index)
 {
     const struct layer *layer = &model->layers[index];
-    if (layer->input_count != 1 || layer->inputs[0] < 0)
+    if (layer->input_count != 1 || index == 0 || layer->inputs[0] != index - 1)
         return -1;
     const struct layer *owner = &model->layers[layer->inputs[0]];
     size_t length = strlen(owner->name);
