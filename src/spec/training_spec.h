@@ -42,10 +42,21 @@
  * (s + 1) / warmup_steps of the rate that follows here.
  *   constant           r0
  *   step               r0 gamma^floor(e / step_epochs); gamma 0.1, step_epochs required
+ *   multi_step         r0 gamma^(how many of `milestones`, a list of epochs, are <= e);
+ *                      gamma 0.1, milestones required
  *   exponential        r0 gamma^e; gamma required
  *   cosine             m + (r0 - m) (1 + cos(pi t)) / 2; m is minimum_learning_rate (0),
  *                      t = (s - warmup_steps) / (steps of the job - warmup_steps), 0 in
  *                      the warm-up: CosineAnnealingLR with T_max = steps after warm-up
+ *   polynomial         m + (r0 - m) (1 - t)^power with the same t; power 1, m 0
+ *   cosine_restarts    the same as cosine, with t = 0 to 1 over the `period_epochs`
+ *                      (required) after the warm-up, then anew over a period that is
+ *                      period_multiplier (1) times as long, and so on:
+ *                      CosineAnnealingWarmRestarts, stepped with every batch
+ *   one_cycle          OneCycleLR with max_lr = r0, total_steps = steps after warm-up,
+ *                      cosines, momentum as it is: from r0 / div_factor (25) up to r0 at
+ *                      the share pct_start (0.3) of the steps, then down to
+ *                      r0 / div_factor / final_div_factor (1e4) at the last step
  *   reduce_on_plateau  max(m, r0 factor^k); k goes up when `monitor` was not better than
  *                      its best by more than min_delta (1e-4) for more than `patience`
  *                      (10) epochs in a row; factor 0.1, m is minimum_learning_rate (0),

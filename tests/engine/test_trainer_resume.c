@@ -159,6 +159,10 @@ static void test_every_schedule_resumes_bit_for_bit(void **state)
         "{'type': 'step', 'step_epochs': 2, 'gamma': 0.5}",
         "{'type': 'exponential', 'gamma': 0.8}",
         "{'type': 'cosine', 'warmup_steps': 9}",
+        "{'type': 'multi_step', 'milestones': [1, 3]}",
+        "{'type': 'polynomial', 'power': 2}",
+        "{'type': 'cosine_restarts', 'period_epochs': 1, 'period_multiplier': 2}",
+        "'one_cycle'",
         "{'type': 'reduce_on_plateau', 'patience': 0, 'factor': 0.5, 'min_delta': 0.2}",
     };
     for (size_t i = 0; i < sizeof schedules / sizeof schedules[0]; i++) {

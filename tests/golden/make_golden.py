@@ -15,6 +15,7 @@ import sys
 
 import torch
 from torch import nn
+from torch.optim import lr_scheduler as schedulers
 
 ROWS, FEATURES, STEPS = 24, 5, 20
 
@@ -148,11 +149,27 @@ def make_scheduler(settings, optimizer):
     warmup = settings.pop("warmup_steps", 0)
     base = optimizer.param_groups[0]["lr"]
     if kind == "reduce_on_plateau":
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        plateau = schedulers.ReduceLROnPlateau(
             optimizer, factor=settings["factor"], patience=settings["patience"],
             threshold=settings["min_delta"], threshold_mode="abs",
             min_lr=settings["minimum_learning_rate"])
         return lambda done, loss: plateau.step(loss)
+
+    torchs = {
+        "cosine": lambda low: schedulers.CosineAnnealingLR(optimizer, STEPS, low),
+        "multi_step": lambda: schedulers.MultiStepLR(
+            optimizer, settings["milestones"], settings["gamma"]),
+        "polynomial": lambda: schedulers.PolynomialLR(optimizer, STEPS,
+                                                      settings["power"]),
+        "cosine_restarts": lambda low: schedulers.CosineAnnealingWarmRestarts(
+            optimizer, settings["period_epochs"], settings["period_multiplier"], low),
+        "one_cycle": lambda: schedulers.OneCycleLR(
+            optimizer, base, STEPS, cycle_momentum=False, **settings),
+    }
+    if kind in torchs and warmup == 0:
+        low = settings.get("minimum_learning_rate")
+        scheduler = torchs[kind]() if low is None else torchs[kind](low)
+        return lambda done, loss: scheduler.step()
 
     def rate(step):  # one step is one epoch here
         if kind == "step":
@@ -287,6 +304,16 @@ def cases():
         "cosine": {"type": "cosine", "minimum_learning_rate": 0.001},
         "cosine with warm-up": {"type": "cosine", "minimum_learning_rate": 0.001,
                                 "warmup_steps": 5},
+        "multi_step": {"type": "multi_step", "milestones": [4, 9, 15], "gamma": 0.4},
+        "polynomial": {"type": "polynomial", "power": 1.5},
+        "cosine_restarts": {"type": "cosine_restarts", "period_epochs": 6,
+                            "period_multiplier": 1, "minimum_learning_rate": 0.001},
+        "cosine_restarts that grow": {"type": "cosine_restarts", "period_epochs": 3,
+                                      "period_multiplier": 2,
+                                      "minimum_learning_rate": 0.0},
+        "one_cycle": {"type": "one_cycle"},
+        "one_cycle with attributes": {"type": "one_cycle", "pct_start": 0.45,
+                                      "div_factor": 5.0, "final_div_factor": 100.0},
         "constant with warm-up": {"type": "constant", "warmup_steps": 8},
         "reduce_on_plateau": {"type": "reduce_on_plateau", "monitor": "loss",
                               "factor": 0.5, "patience": 1, "min_delta": 0.2,
