@@ -12,6 +12,16 @@ const CURVES = [
 ];
 const VANISHING = 1e-7, EXPLODING = 1e3;
 
+/** Events of a training in trouble, and how they are headed.
+ * @type {Record<string, string>} */
+const TROUBLES = {
+  vanishing_gradient: "Vanishing gradient",
+  exploding_gradient: "Exploding gradient",
+  dead_units: "Dead units",
+  plateau: "Plateau",
+  diverged: "Diverged",
+};
+
 /** @type {Record<string, string[]>} */
 const ACTIONS = {
   queued: ["pause", "cancel"],
@@ -125,8 +135,11 @@ function flow(series) {
 /** @param {any[]} events */
 function eventList(events) {
   const list = el("ol", { class: "events" });
-  for (const event of events.slice().reverse())
-    list.append(el("li", {}, el("time", {}, time(event.created_at)), event.message));
+  for (const event of events.slice().reverse()) {
+    const trouble = TROUBLES[event.type];
+    list.append(el("li", { class: trouble ? "trouble" : "" }, el("time", {}, time(event.created_at)),
+      trouble ? el("b", {}, `${trouble}. `) : "", event.message));
+  }
   return el("section", {}, el("h3", {}, "Events"), list);
 }
 

@@ -51,9 +51,14 @@
 #define node_units node_units_double
 #define op_at op_at_double
 #define op_find op_find_double
+#define optimizer_adadelta optimizer_adadelta_double
+#define optimizer_adagrad optimizer_adagrad_double
 #define optimizer_begin optimizer_begin_double
 #define optimizer_init optimizer_init_double
+#define optimizer_lion optimizer_lion_double
+#define optimizer_nadam optimizer_nadam_double
 #define optimizer_name optimizer_name_double
+#define optimizer_radam optimizer_radam_double
 #define optimizer_update optimizer_update_double
 #define row_fill row_fill_double
 #define run_activation run_activation_double

@@ -1,5 +1,6 @@
-/* flatten and linear: the same numbers, for flatten in another shape. The graph lets the
- * output share the input's buffer wherever it can, and then there is nothing to do. */
+/* flatten, reshape and linear: the same numbers, for the first two in another shape. The
+ * graph lets the output share the input's buffer wherever it can, and then there is
+ * nothing to do. */
 #include "op.h"
 
 #include <string.h>
@@ -29,6 +30,13 @@ const struct op OP_SYMBOL(flatten) = {
 
 const struct op OP_SYMBOL(linear) = {
     .name = "linear",
+    .flags = OP_IN_PLACE | OP_IDENTITY,
+    .forward = identity_forward,
+    .backward = identity_backward,
+};
+
+const struct op OP_SYMBOL(reshape) = {
+    .name = "reshape",
     .flags = OP_IN_PLACE | OP_IDENTITY,
     .forward = identity_forward,
     .backward = identity_backward,

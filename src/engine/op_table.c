@@ -7,6 +7,10 @@
     OP(dense)                                                                            \
     OP(dropout)                                                                          \
     OP(flatten)                                                                          \
+    OP(reshape)                                                                          \
+    OP(add)                                                                              \
+    OP(multiply)                                                                         \
+    OP(concat)                                                                           \
     OP(linear)                                                                           \
     OP(relu)                                                                             \
     OP(leaky_relu)                                                                       \

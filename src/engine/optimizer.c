@@ -1,30 +1,11 @@
 /* See optimizer.h. Each kernel reads parameter, gradient and moments once. */
 #include "optimizer.h"
 #include "kernels.h"
+#include "optimizer_internal.h"
 #include "vector_math.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Kernels get this; the arrays do not overlap. */
-struct update {
-    const real *constants;
-    real weight_decay; /* 0 for what does not decay */
-    real *p;
-    const real *g;
-    real *const *moments;
-    size_t count;
-};
-
-struct optimizer_type {
-    const char *name;
-    /* Reads settings and the number of moments. */
-    void (*read)(struct optimizer *optimizer, const struct attrs *attrs);
-    /* Works out the constants of a step. */
-    void (*begin)(const struct optimizer *optimizer, int64_t step, double learning_rate,
-                  real constants[OPTIMIZER_MAX_CONSTANTS]);
-    void (*update)(const struct optimizer *optimizer, const struct update *update);
-};
 
 /* ---- sgd: torch.optim.SGD with dampening 0; moment: velocity (with momentum) ---- */
 
@@ -272,32 +253,40 @@ static void adamw_update(const struct optimizer *optimizer, const struct update 
     adamw_kernel(update);
 }
 
-static const struct optimizer_type optimizer_table[] = {
-    {"sgd", sgd_read, sgd_begin, sgd_update},
-    {"rmsprop", rmsprop_read, rmsprop_begin, rmsprop_update},
-    {"adam", adam_read, adam_begin, adam_update},
-    {"adamw", adam_read, adamw_begin, adamw_update},
+static const struct optimizer_type optimizer_sgd = {"sgd", sgd_read, sgd_begin,
+                                                    sgd_update};
+static const struct optimizer_type optimizer_rmsprop = {"rmsprop", rmsprop_read,
+                                                        rmsprop_begin, rmsprop_update};
+static const struct optimizer_type optimizer_adam = {"adam", adam_read, adam_begin,
+                                                     adam_update};
+static const struct optimizer_type optimizer_adamw = {"adamw", adam_read, adamw_begin,
+                                                      adamw_update};
+
+static const struct optimizer_type *const optimizer_table[] = {
+    &optimizer_sgd,   &optimizer_rmsprop, &optimizer_adam,
+    &optimizer_adamw, &optimizer_adagrad, &optimizer_adadelta,
+    &optimizer_nadam, &optimizer_radam,   &optimizer_lion,
 };
 
 #define OPTIMIZERS (sizeof(optimizer_table) / sizeof(optimizer_table[0]))
 
 const char *optimizer_name(size_t which)
 {
-    return which < OPTIMIZERS ? optimizer_table[which].name : NULL;
+    return which < OPTIMIZERS ? optimizer_table[which]->name : NULL;
 }
 
 int optimizer_init(struct optimizer *optimizer, const struct choice *choice,
                    struct error *err)
 {
     for (size_t i = 0; i < OPTIMIZERS; i++) {
-        if (strcmp(optimizer_table[i].name, choice->type) != 0)
+        if (strcmp(optimizer_table[i]->name, choice->type) != 0)
             continue;
         *optimizer = (struct optimizer){
-            .type = &optimizer_table[i],
+            .type = optimizer_table[i],
             .learning_rate = attrs_number(&choice->attrs, "learning_rate"),
             .weight_decay = attrs_number(&choice->attrs, "weight_decay"),
         };
-        optimizer_table[i].read(optimizer, &choice->attrs);
+        optimizer_table[i]->read(optimizer, &choice->attrs);
         return 0;
     }
     return error_set(err, ERR_INVALID, "the engine has no optimizer \"%s\"",

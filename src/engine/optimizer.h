@@ -1,11 +1,13 @@
 /*
  * Optimizers: one vectorised pass over flat memory. Formulas and the meaning of every
- * attribute are PyTorch's (torch.optim.SGD with dampening 0, RMSprop, Adam, AdamW), but
- * that weight decay touches only tensors whose param_spec says `decays`: biases and norms
- * do not decay.
+ * attribute are PyTorch's (torch.optim.SGD with dampening 0, RMSprop, Adam, AdamW,
+ * Adagrad, Adadelta, NAdam, RAdam) or the paper's (Lion), but that weight decay touches
+ * only tensors whose param_spec says `decays`: biases and norms do not decay.
+ * spec/training_spec.h has them all.
  *
  * An optimizer is a row of the table in optimizer.c: a name, the number of moment
- * buffers, a function that works out the constants of a step, and a kernel.
+ * buffers, a function that works out the constants of a step, and a kernel. Besides the
+ * moments it has no state: the constants follow from the step's number.
  */
 #ifndef BACKPROP_OPTIMIZER_H
 #define BACKPROP_OPTIMIZER_H

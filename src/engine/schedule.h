@@ -4,9 +4,15 @@
  *
  *   constant           r
  *   step               r gamma^floor(epoch / step_epochs)
+ *   multi_step         r gamma^(how many milestones are <= epoch)
  *   exponential        r gamma^epoch, of whole epochs
  *   cosine             min + (r - min) (1 + cos(pi t)) / 2, where t goes from 0 at the
- *                      end of the warm-up to 1 at the last step
+ *                      end of the warm-up to 1 after the last step
+ *   cosine_restarts    the same over a period, then over the next, which is
+ *                      period_multiplier times as long
+ *   polynomial         min + (r - min) (1 - t)^power
+ *   one_cycle          from r / div_factor up to r, then down to r / div_factor /
+ *                      final_div_factor at the last step, along cosines
  *   reduce_on_plateau  max(min, r factor^reductions)
  *
  * `warmup_steps` before any of them: step s < warmup_steps has (s + 1) / warmup_steps of
@@ -28,7 +34,11 @@ struct schedule {
     const struct schedule_type *type;
     double learning_rate; /* the optimizer's */
     double gamma, minimum, factor, min_delta;
+    double power, rising_share, final_factor;
     int64_t warmup_steps, step_epochs, patience;
+    int64_t period_epochs, period_multiplier;
+    int64_t milestones[ATTR_LIST_MAX]; /* epochs */
+    int milestone_count;
     int64_t steps_per_epoch, steps; /* steps: of the whole job */
     char monitor[ATTR_STRING_SIZE]; /* reduce_on_plateau; "" for the others */
 };

@@ -77,10 +77,11 @@ void stepper_evaluate(struct stepper *stepper, const struct batch_source *source
 
 /* Of the last observed step. Ratios of 0 / 0 are 0. */
 struct layer_report {
-    const struct layer *layer; /* the user's layer: its own activation is counted in */
-    bool has_parameters;       /* trained ones; else the next two are 0 */
-    double gradient_norm;      /* before clipping, L2 included */
-    double update_ratio;       /* |change| / |parameters before| */
+    const struct layer *layer;  /* the user's layer: its own activation is counted in */
+    const struct layer *output; /* whose output it is: that activation, or `layer` */
+    bool has_parameters;        /* trained ones; else the next two are 0 */
+    double gradient_norm;       /* before clipping, L2 included */
+    double update_ratio;        /* |change| / |parameters before| */
     double activation_mean, activation_std; /* of the layer's (activated) output */
     double dead_fraction; /* units whose output was 0 for all rows of the batch */
 };

@@ -12,7 +12,7 @@
 static int owner_of(const struct model_spec *model, int index)
 {
     const struct layer *layer = &model->layers[index];
-    if (layer->input_count != 1 || layer->inputs[0] < 0)
+    if (layer->input_count != 1 || index == 0 || layer->inputs[0] != index - 1)
         return -1;
     const struct layer *owner = &model->layers[layer->inputs[0]];
     size_t length = strlen(owner->name);
@@ -106,7 +106,8 @@ void stepper_layer_report(const struct stepper *stepper, int which,
     assert(which >= 0 && which < stepper->report_count && stepper->observed);
     const struct report_row *row = &stepper->reports[which];
     const struct model_spec *model = graph_model(stepper->graph);
-    struct layer_report report = {.layer = &model->layers[row->node]};
+    struct layer_report report = {.layer = &model->layers[row->node],
+                                  .output = &model->layers[row->output]};
     report_parameters(stepper, row->node, &report);
     report_activation(stepper, row->output, &report);
     *ret_report = report;

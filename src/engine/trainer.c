@@ -10,6 +10,7 @@
 #include "trainer_checkpoint.h"
 #include "trainer_divergence.h"
 #include "trainer_epoch.h"
+#include "trainer_flow.h"
 #include "trainer_internal.h"
 #include "trainer_report.h"
 
@@ -83,6 +84,7 @@ static int build(struct trainer *trainer, struct error *err)
     if (!trainer->order ||
         (trainer->state.stopping.figure != FIGURE_COUNT && !trainer->best_parameters) ||
         layer_series_init(&trainer->series, trainer->stepper) != 0 ||
+        trainer_flow_init(trainer) != 0 ||
         trainer_identity(trainer, &trainer->identity) != 0)
         return error_set(err, ERR_NOMEM, "no memory for a trainer of %zu rows", rows);
     return 0;
@@ -119,6 +121,7 @@ void trainer_free(struct trainer *trainer)
     if (!trainer)
         return;
     layer_series_release(&trainer->series);
+    trainer_flow_release(trainer);
     free(trainer->best_parameters);
     free(trainer->order);
     network_free(trainer->network);
@@ -157,7 +160,7 @@ static int run_step(struct trainer *trainer, struct outcome *outcome)
     size_t left = pipeline_rows(trainer->pipeline, IN_TRAIN) - first;
     size_t rows = left < batch_size ? left : batch_size;
     bool point = report_wants_point(trainer, state->step + 1);
-    bool observe = point && report_wants_layers(trainer);
+    bool observe = (point && report_wants_layers(trainer)) || trainer_flow_wants(trainer);
     double rate = schedule_rate(&trainer->schedule, state->step, &state->plateau);
 
     struct split_rows batch = {trainer->pipeline, IN_TRAIN, trainer->order, first};
@@ -175,7 +178,10 @@ static int run_step(struct trainer *trainer, struct outcome *outcome)
     state->step++;
     state->batch++;
     report_step_done(trainer, rows, observe);
-    int status = point ? report_step(trainer, &result, rate, observe) : 0;
+    trainer->flow.learning_rate = rate;
+    int status = trainer_flow_step(trainer, loss, rows, observe);
+    if (status == 0 && point)
+        status = report_step(trainer, &result, rate, observe);
     if (status == 0)
         status = report_progress(trainer, false);
     return status;
@@ -276,6 +282,7 @@ int trainer_run(struct trainer *trainer, const struct train_hooks *hooks,
     enum train_end end;
     trainer->hooks = hooks;
     report_begin(trainer);
+    trainer_flow_begin(trainer);
     int status = run_to_end(trainer, &end);
     trainer->hooks = NULL;
     if (status != 0)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "network_internal.h"
+#include "trainer_flow.h"
 #include "trainer_report.h"
 
 #include <math.h>
@@ -151,6 +152,8 @@ int trainer_finish_epoch(struct trainer *trainer, struct epoch_verdict *ret_verd
     int status = report_scores(trainer, &figures);
     if (status == 0)
         status = report_epoch(trainer, &figures);
+    if (status == 0 && !diverged)
+        status = trainer_flow_epoch(trainer, figures.values[FIGURE_LOSS]);
     if (status == 0 && !diverged)
         status = adapt_rate(trainer, &figures);
     bool stop = watched.stop && !diverged && state->epoch < trainer->spec->epochs;

@@ -3,6 +3,7 @@
  *
  *   trainer             its life, and the loop over epochs and steps
  *   trainer_epoch       validation, the best epoch, the weights that are kept
+ *   trainer_flow        events of gradients, units and losses in trouble
  *   trainer_report      metric points, progress and events on their way to the hooks
  *   trainer_checkpoint  the state to bytes and back
  *   trainer_divergence  what to say when numbers stop being numbers
@@ -12,6 +13,7 @@
 
 #include "early_stopping.h"
 #include "figures.h"
+#include "flow_detector.h"
 #include "schedule.h"
 #include "stepper.h"
 #include "trainer.h"
@@ -67,6 +69,15 @@ struct layer_series {
     char (*texts)[METRIC_NAME_SIZE];
 };
 
+/* What the flow detector looks at. Nothing here has an influence on the weights. */
+struct trainer_flow {
+    struct flow_detector detector;
+    struct flow_layer *layers; /* owned, as the next; one for each report */
+    const char **names;        /* borrowed from the spec; set by the first observation */
+    double learning_rate;      /* of the last step */
+    bool wants;                /* the next step is to be observed */
+};
+
 struct trainer {
     const struct job_spec *spec;     /* borrowed */
     const struct pipeline *pipeline; /* borrowed */
@@ -82,6 +93,7 @@ struct trainer {
     struct train_state state;
     struct report_clock clock;
     struct layer_series series;
+    struct trainer_flow flow;
     bool has_test;
     struct figures test; /* known after the run where there is a test split */
 };

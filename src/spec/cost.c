@@ -11,14 +11,26 @@
 #define UPDATE_BYTES_PER_SECOND 8e9
 #define FORWARD_AND_BACKWARD 3.0
 
-/* Buffers as long as the parameters that the optimizer keeps. */
+/* Buffers as long as the parameters that the optimizer keeps: those that it always has,
+ * and one more for each attribute that asks for it. */
 static double moment_count(const struct choice *optimizer)
 {
-    if (strcmp(optimizer->type, "adam") == 0 || strcmp(optimizer->type, "adamw") == 0)
-        return 2;
-    double count = attrs_number(&optimizer->attrs, "momentum") > 0 ? 1 : 0;
-    if (strcmp(optimizer->type, "rmsprop") == 0)
-        count += attrs_boolean(&optimizer->attrs, "centered") ? 2 : 1;
+    static const struct {
+        const char *type;
+        double moments;
+    } rows[] = {{"sgd", 0},   {"rmsprop", 1}, {"adam", 2},
+                {"adamw", 2}, {"adagrad", 1}, {"adadelta", 2},
+                {"nadam", 2}, {"radam", 2},   {"lion", 1}};
+    const struct attrs *attrs = &optimizer->attrs;
+    double count = 0;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(optimizer->type, rows[i].type) == 0)
+            count = rows[i].moments;
+    }
+    if (attrs_has(attrs, "momentum") && attrs_number(attrs, "momentum") > 0)
+        count++;
+    if (attrs_has(attrs, "centered") && attrs_boolean(attrs, "centered"))
+        count++;
     return count;
 }
 

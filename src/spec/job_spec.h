@@ -113,9 +113,8 @@ struct job_spec {
     struct features_spec features;
     struct model_spec model;
     struct loss_spec loss;
-    struct choice optimizer;              /* sgd, rmsprop, adam, adamw */
-    struct choice learning_rate_schedule; /* constant, step, exponential, cosine,
-                                             reduce_on_plateau; each with warmup_steps */
+    struct choice optimizer;              /* a row of training_spec.c */
+    struct choice learning_rate_schedule; /* the same; each with warmup_steps */
     double clip_norm, clip_value;         /* 0: off */
     int64_t epochs, batch_size;
     uint64_t seed;

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #define LAYER_NAME_MAX_BYTES 100 /* leaves room for ".activation" */
+#define INPUT_NAME "input"
+#define ENTRIES_PER_LAYER 3 /* itself, its activation, its projection */
 
 const struct shape *model_input_shape(const struct model_spec *model, int index,
                                       int which)
@@ -30,9 +32,17 @@ void model_spec_release(struct model_spec *model)
 /* ---- step 1: types, names, attributes ---- */
 
 struct layer_reader {
-    struct model_spec *model; /* its array has room for every layer and its activation */
-    json_t *canonical;        /* the list */
+    struct model_spec *model; /* its array has room for every layer and what it adds */
+    json_t *names;            /* of the layers so far -> their index; see add_name() */
     struct violations *violations;
+};
+
+/* A list of layers: the network's, or a residual block's. */
+struct layer_list {
+    const char *pointer; /* of what holds the list under "layers" */
+    const char *name;    /* of the block; NULL: the network's */
+    int depth;           /* of nesting; 0: the network's */
+    int previous;        /* what a layer without "inputs" reads */
 };
 
 static bool is_activation(const char *name)
@@ -57,7 +67,7 @@ static const struct layer_type *find_type(const json_t *json, const char *pointe
         return type;
     struct nearest nearest;
     nearest_init(&nearest, name ? name : "");
-    char expected[256] = "";
+    char expected[1024] = "";
     for (type = layer_table; type->name; type++) {
         if (activations_only && !is_activation(type->name))
             continue;
@@ -80,54 +90,123 @@ static bool name_is_valid(const char *name)
     return length >= 1 && length <= LAYER_NAME_MAX_BYTES && name[length] == '\0';
 }
 
-/* The user's name, or "layers.<index>". */
-static int read_name(const json_t *json, struct layer *layer,
-                     struct violations *violations)
+/* The user's name, or "layers.<index>" behind the block's. */
+static int read_name(const json_t *json, const struct layer_list *list, size_t index,
+                     struct layer *layer, struct violations *violations)
 {
     const json_t *value = json_object_get(json, "name");
+    const char *name = json_string_value(value);
     if (!value) {
-        snprintf(layer->name, sizeof(layer->name), "layers.%d", layer->source);
-        return 0;
+        int length = snprintf(layer->name, sizeof(layer->name), "%s%slayers.%zu",
+                              list->name ? list->name : "", list->name ? "." : "", index);
+        if (length <= LAYER_NAME_MAX_BYTES)
+            return 0;
+        return violations_add(violations, layer->pointer,
+                              "expected a \"name\", because the one made from the "
+                              "block's, \"%s.layers.%zu\", is longer than %d bytes",
+                              list->name, index, LAYER_NAME_MAX_BYTES);
     }
-    if (json_is_string(value) && name_is_valid(json_string_value(value))) {
-        snprintf(layer->name, sizeof(layer->name), "%s", json_string_value(value));
+    if (name && name_is_valid(name) && strcmp(name, INPUT_NAME) != 0) {
+        snprintf(layer->name, sizeof(layer->name), "%s", name);
         return 0;
     }
     char at[POINTER_SIZE], found[FOUND_SIZE];
     return violations_add(
         violations, pointer_key(at, layer->pointer, "name"),
-        "expected a name of 1 to %d letters, digits, _ . or -, found %s",
+        "expected a name of 1 to %d letters, digits, _ . or -, but not \"" INPUT_NAME
+        "\", which is the network's input, found %s",
         LAYER_NAME_MAX_BYTES, found_text(value, found));
+}
+
+/* `name` stands for that entry of the array from now on. */
+static void add_name(struct layer_reader *reader, const char *name, int index)
+{
+    canonical_set(reader->names, name, json_integer(index), reader->violations);
 }
 
 /* Names become keys of the downloaded weights, so no two layers may share one. */
 static int check_name_is_free(const struct layer_reader *reader,
                               const struct layer *layer)
 {
-    for (int i = 0; i < reader->model->layer_count; i++) {
-        const struct layer *other = &reader->model->layers[i];
-        if (strcmp(other->name, layer->name) == 0) {
-            char at[POINTER_SIZE];
-            return violations_add(reader->violations,
-                                  pointer_key(at, layer->pointer, "name"),
-                                  "expected a name that no other layer has, found "
-                                  "\"%s\", which %s has, too",
-                                  layer->name, other->pointer);
-        }
-    }
-    return 0;
+    const json_t *taken = json_object_get(reader->names, layer->name);
+    if (!taken)
+        return 0;
+    char at[POINTER_SIZE];
+    const struct layer *other = &reader->model->layers[json_integer_value(taken)];
+    return violations_add(reader->violations, pointer_key(at, layer->pointer, "name"),
+                          "expected a name that no other layer has, found \"%s\", which "
+                          "%s has, too",
+                          layer->name, other->pointer);
 }
 
-/* Puts a layer at the end of the chain. */
-static int add_layer(struct layer_reader *reader, struct layer *layer)
+/* Puts a layer with its inputs at the end of the array. */
+static int add_layer(struct layer_reader *reader, const struct layer *layer)
 {
     int rc = check_name_is_free(reader, layer);
-    layer->input_count = 1;
-    layer->inputs[0] = reader->model->layer_count - 1;
-    static_assert(MODEL_INPUT == -1, "the first layer of a chain reads the input");
-    reader->model->layers[reader->model->layer_count++] = *layer;
+    int index = reader->model->layer_count++;
+    reader->model->layers[index] = *layer;
+    add_name(reader, layer->name, index);
     return rc;
 }
+
+/* ---- inputs ---- */
+
+/* The entry that one name of "inputs" means; false with a violation. */
+static bool find_input(const struct layer_reader *reader, const json_t *value,
+                       const char *pointer, size_t which, int *ret_index)
+{
+    const char *name = json_string_value(value);
+    if (name && strcmp(name, INPUT_NAME) == 0) {
+        *ret_index = MODEL_INPUT;
+        return true;
+    }
+    const json_t *index = name ? json_object_get(reader->names, name) : NULL;
+    if (index && !reader->model->layers[json_integer_value(index)].is_projection) {
+        *ret_index = (int)json_integer_value(index);
+        return true;
+    }
+    char list[POINTER_SIZE], at[POINTER_SIZE], found[FOUND_SIZE];
+    pointer_key(list, pointer, "inputs");
+    violations_add(reader->violations, pointer_index(at, list, which),
+                   "expected \"" INPUT_NAME "\" or the name of a layer that comes before "
+                   "this one, found %s",
+                   found_text(value, found));
+    return false;
+}
+
+/* "inputs", or the layer before. */
+static int read_inputs(const struct layer_reader *reader, const json_t *json,
+                       const struct layer_list *list, struct layer *layer)
+{
+    const json_t *inputs = json_object_get(json, "inputs");
+    size_t count = json_array_size(inputs);
+    size_t least = layer->type->joins ? 2 : 1;
+    size_t most = layer->type->joins ? LAYER_MAX_INPUTS : 1;
+    if (!inputs && !layer->type->joins) {
+        layer->input_count = 1;
+        layer->inputs[0] = list->previous;
+        return 0;
+    }
+    if (!json_is_array(inputs) || count < least || count > most) {
+        char at[POINTER_SIZE], found[FOUND_SIZE], expected[64] = "a list of one name";
+        if (layer->type->joins)
+            snprintf(expected, sizeof(expected), "a list of 2 to %d names of layers",
+                     LAYER_MAX_INPUTS);
+        return violations_add(
+            reader->violations, pointer_key(at, layer->pointer, "inputs"),
+            "expected %s, found %s", expected, found_text(inputs, found));
+    }
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!find_input(reader, json_array_get(inputs, i), layer->pointer, i,
+                        &layer->inputs[i]))
+            rc = ERR_INVALID;
+    }
+    layer->input_count = (int)count;
+    return rc;
+}
+
+/* ---- layers ---- */
 
 /* "activation": "relu" of a layer becomes a layer of its own, with default attributes. */
 static int add_activation(struct layer_reader *reader, const struct layer *owner)
@@ -135,7 +214,9 @@ static int add_activation(struct layer_reader *reader, const struct layer *owner
     const char *function = attrs_string(&owner->attrs, "activation");
     if (function[0] == '\0' || strcmp(function, "linear") == 0)
         return 0;
-    struct layer layer = {.type = layer_type_find(function), .source = owner->source};
+    struct layer layer = {.type = layer_type_find(function),
+                          .input_count = 1,
+                          .inputs = {reader->model->layer_count - 1}};
     assert(layer.type);
     layer.op = layer.type->op;
     snprintf(layer.pointer, sizeof(layer.pointer), "%s", owner->pointer);
@@ -143,34 +224,115 @@ static int add_activation(struct layer_reader *reader, const struct layer *owner
              owner->name);
     int rc = attrs_read(NULL, layer.pointer, layer.type->keys, NULL, &layer.attrs, NULL,
                         reader->violations);
-    return rc != 0 ? rc : add_layer(reader, &layer);
+    if (rc == 0)
+        rc = add_layer(reader, &layer);
+    if (rc == 0)
+        add_name(reader, owner->name, reader->model->layer_count - 1);
+    return rc;
 }
 
 /* The layer's type, attributes and canonical JSON, once the type's row is known. */
 static int read_attributes(struct layer_reader *reader, const json_t *json,
                            struct layer *layer, bool long_form, json_t *canonical)
 {
-    static const char *const plain_keys[] = {"type", "name", NULL};
-    static const char *const activation_keys[] = {"type", "name", "function", NULL};
+    static const char *const plain_keys[] = {"type", "name", "inputs", NULL};
+    static const char *const activation_keys[] = {"type", "name", "inputs", "function",
+                                                  NULL};
+    static const char *const block_keys[] = {"type", "name", "inputs", "layers", NULL};
+    const char *const *others = long_form            ? activation_keys
+                                : layer->type->nests ? block_keys
+                                                     : plain_keys;
     struct violations *violations = reader->violations;
     bool activation = is_activation(layer->type->name);
     canonical_set(canonical, "type",
                   json_string(activation ? "activation" : layer->type->name), violations);
     if (json_object_get(json, "name"))
         canonical_set(canonical, "name", json_string(layer->name), violations);
+    json_t *inputs = json_object_get(json, "inputs");
+    if (inputs)
+        canonical_set(canonical, "inputs", json_incref(inputs), violations);
     if (activation)
         canonical_set(canonical, "function", json_string(layer->type->name), violations);
-    return attrs_read(json, layer->pointer, layer->type->keys,
-                      long_form ? activation_keys : plain_keys, &layer->attrs, canonical,
-                      violations);
+    return attrs_read(json, layer->pointer, layer->type->keys, others, &layer->attrs,
+                      canonical, violations);
 }
 
-static int read_layer(struct layer_reader *reader, const json_t *json, int index,
+static int read_list(struct layer_reader *reader, const json_t *layers,
+                     struct layer_list *list, json_t *canonical);
+
+/*
+ * The layers of a residual block, then the projection that its input may need, and what
+ * the block's own entry adds: both.
+ */
+static int read_block(struct layer_reader *reader, const json_t *json, int depth,
+                      struct layer *block, json_t *canonical)
+{
+    struct violations *violations = reader->violations;
+    const json_t *layers = json_object_get(json, "layers");
+    char at[POINTER_SIZE], found[FOUND_SIZE];
+    pointer_key(at, block->pointer, "layers");
+    if (!json_is_array(layers) || json_array_size(layers) == 0)
+        return violations_add(violations, at,
+                              "expected a list of at least one layer, found %s",
+                              found_text(layers, found));
+    if (depth >= MODEL_MAX_DEPTH)
+        return violations_add(violations, at,
+                              "expected blocks in at most %d levels, found one more",
+                              MODEL_MAX_DEPTH);
+    json_t *nested = json_array();
+    canonical_set(canonical, "layers", nested, violations);
+    if (!nested)
+        return ERR_INVALID;
+    struct layer_list list = {block->pointer, block->name, depth + 1,
+                              .previous = block->inputs[0]};
+    int rc = read_list(reader, layers, &list, nested);
+    if (rc != 0)
+        return rc;
+    struct layer projection = {.type = layer_type_find("dense"),
+                               .is_projection = true,
+                               .input_count = 1,
+                               .inputs = {block->inputs[0]}};
+    projection.op = projection.type->op;
+    snprintf(projection.pointer, sizeof(projection.pointer), "%s", block->pointer);
+    snprintf(projection.name, sizeof(projection.name), "%.*s.projection",
+             LAYER_NAME_MAX_BYTES, block->name);
+    block->input_count = 2;
+    block->inputs[0] = list.previous;
+    block->inputs[1] = reader->model->layer_count;
+    return add_layer(reader, &projection);
+}
+
+/* Reads what `layer`, with its pointer and name, is, and adds it. */
+static int read_layer(struct layer_reader *reader, const json_t *json,
+                      const struct layer_list *list, struct layer *layer,
                       json_t *canonical)
 {
     struct violations *violations = reader->violations;
-    struct layer layer = {.source = index};
-    snprintf(layer.pointer, sizeof(layer.pointer), "/model/layers/%d", index);
+    layer->type = find_type(json, layer->pointer, "type", false, violations);
+    bool long_form = layer->type && !layer->type->op;
+    if (long_form)
+        layer->type = find_type(json, layer->pointer, "function", true, violations);
+    if (!layer->type)
+        return ERR_INVALID;
+    layer->op = layer->type->op;
+    int rc = read_attributes(reader, json, layer, long_form, canonical);
+    if (read_inputs(reader, json, list, layer) != 0)
+        rc = ERR_INVALID;
+    if (rc == 0 && layer->type->nests)
+        rc = read_block(reader, json, list->depth, layer, canonical);
+    if (rc == 0)
+        rc = add_layer(reader, layer);
+    if (rc == 0 && layer->type->takes_activation)
+        rc = add_activation(reader, layer);
+    return rc;
+}
+
+static int read_element(struct layer_reader *reader, const json_t *json, size_t index,
+                        const struct layer_list *list, json_t *canonical)
+{
+    struct violations *violations = reader->violations;
+    struct layer layer = {0};
+    snprintf(layer.pointer, sizeof(layer.pointer), "%s/layers/%zu", list->pointer, index);
     if (!json_is_object(json)) {
         char found[FOUND_SIZE];
         return violations_add(
@@ -179,21 +341,36 @@ static int read_layer(struct layer_reader *reader, const json_t *json, int index
             "found %s",
             found_text(json, found));
     }
-    layer.type = find_type(json, layer.pointer, "type", false, violations);
-    bool long_form = layer.type && !layer.type->op;
-    if (long_form)
-        layer.type = find_type(json, layer.pointer, "function", true, violations);
-    int rc = read_name(json, &layer, violations);
-    if (!layer.type)
-        return ERR_INVALID;
-    layer.op = layer.type->op;
-    if (read_attributes(reader, json, &layer, long_form, canonical) != 0)
-        rc = ERR_INVALID;
-    if (rc == 0)
-        rc = add_layer(reader, &layer);
-    if (rc == 0 && layer.type->takes_activation)
-        rc = add_activation(reader, &layer);
+    int named = read_name(json, list, index, &layer, violations);
+    int rc = read_layer(reader, json, list, &layer, canonical);
+    /* A layer that is wrong keeps its name, so that those that read it are not. */
+    if (rc != 0 && !json_object_get(reader->names, layer.name))
+        add_name(reader, layer.name, reader->model->layer_count);
+    return rc != 0 ? rc : named;
+}
+
+static int read_list(struct layer_reader *reader, const json_t *layers,
+                     struct layer_list *list, json_t *canonical)
+{
+    int rc = 0;
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        json_t *layer = json_object();
+        if (layer && read_element(reader, json_array_get(layers, i), i, list, layer) != 0)
+            rc = ERR_INVALID;
+        canonical_append(canonical, layer, reader->violations);
+        list->previous = reader->model->layer_count - 1;
+    }
     return rc;
+}
+
+/* Layers of a list and of the blocks in it; what is nested too deep is not read. */
+static size_t count_layers(const json_t *layers, int depth)
+{
+    size_t count = json_array_size(layers);
+    for (size_t i = 0; i < json_array_size(layers) && depth < MODEL_MAX_DEPTH; i++)
+        count +=
+            count_layers(json_object_get(json_array_get(layers, i), "layers"), depth + 1);
+    return count;
 }
 
 /* The list of layers, or NULL with a violation. */
@@ -209,7 +386,7 @@ static const json_t *find_layers(const json_t *json, struct violations *violatio
     }
     bool known = report_unknown_keys(json, "/model", keys, NULL, violations) == 0;
     const json_t *layers = json_object_get(json, "layers");
-    size_t count = json_array_size(layers);
+    size_t count = count_layers(layers, 0);
     if (json_is_array(layers) && count >= 1 && count <= MODEL_MAX_LAYERS)
         return known ? layers : NULL;
     if (count > MODEL_MAX_LAYERS)
@@ -222,118 +399,36 @@ static const json_t *find_layers(const json_t *json, struct violations *violatio
     return NULL;
 }
 
-static int read_layers(struct layer_reader *reader, const json_t *layers)
-{
-    int rc = 0;
-    for (size_t i = 0; i < json_array_size(layers); i++) {
-        json_t *layer = json_object();
-        if (layer && read_layer(reader, json_array_get(layers, i), (int)i, layer) != 0)
-            rc = ERR_INVALID;
-        canonical_append(reader->canonical, layer, reader->violations);
-    }
-    if (rc == 0 && reader->model->layer_count > MODEL_MAX_LAYERS)
-        rc = violations_add(
-            reader->violations, "/model/layers",
-            "expected at most %d layers, their activations included, found %d",
-            MODEL_MAX_LAYERS, reader->model->layer_count);
-    return rc;
-}
-
 int model_spec_read(const json_t *json, struct model_spec *ret_model,
                     json_t **ret_canonical, struct violations *violations)
 {
     *ret_model = (struct model_spec){0};
-    struct layer_reader reader = {ret_model, json_array(), violations};
-    json_t *canonical = json_object();
+    json_t *list = json_array(), *canonical = json_object();
+    struct layer_reader reader = {ret_model, json_object(), violations};
     *ret_canonical = canonical;
-    if (json_object_set(canonical, "layers", reader.canonical) != 0)
+    if (!reader.names || json_object_set(canonical, "layers", list) != 0)
         violations->status = ERR_NOMEM;
     int rc = ERR_INVALID;
     const json_t *layers = find_layers(json, violations);
     if (!layers || violations->status != 0)
         goto out;
-    ret_model->layers =
-        mem_alloc_array(2 * json_array_size(layers), sizeof(*ret_model->layers));
+    /* One more: an entry that was not added may still be named. */
+    ret_model->layers = mem_alloc_array(ENTRIES_PER_LAYER * count_layers(layers, 0) + 1,
+                                        sizeof(*ret_model->layers));
     if (!ret_model->layers) {
         violations->status = ERR_NOMEM;
         goto out;
     }
-    rc = read_layers(&reader, layers);
+    rc = read_list(&reader, layers,
+                   &(struct layer_list){.pointer = "/model", .previous = MODEL_INPUT},
+                   list);
+    if (rc == 0 && ret_model->layer_count > MODEL_MAX_LAYERS)
+        rc = violations_add(violations, "/model/layers",
+                            "expected at most %d layers, their activations included, "
+                            "found %d",
+                            MODEL_MAX_LAYERS, ret_model->layer_count);
 out:
-    json_decref(reader.canonical);
+    json_decref(reader.names);
+    json_decref(list);
     return rc;
-}
-
-/* ---- step 2: shapes ---- */
-
-/* What "auto" stands for, in the attributes and in the canonical JSON. */
-static void resolve_words(struct layer *layer, json_t *canonical, int64_t auto_units,
-                          struct violations *violations)
-{
-    struct attrs *attrs = &layer->attrs;
-    if (attrs_has(attrs, "units") && attrs_find(attrs, "units")->is_word)
-        attrs_resolve(attrs, "units", json_integer(auto_units), canonical, violations);
-    if (attrs_has(attrs, "bias_initializer") &&
-        attrs_find(attrs, "bias_initializer")->is_word) {
-        bool pytorch = strcmp(attrs_string(attrs, "kernel_initializer"), "pytorch") == 0;
-        attrs_resolve(attrs, "bias_initializer",
-                      json_string(pytorch ? "pytorch" : "zeros"), canonical, violations);
-    }
-}
-
-static void fold_output(struct model_spec *model, const char *folded)
-{
-    int last = model->layer_count - 1;
-    if (folded && last > 0 && strcmp(model->layers[last].op, folded) == 0)
-        model->layer_count--;
-    model->output = model->layer_count - 1;
-}
-
-/* Checks the sums against the limit that each layer alone may have kept. */
-static int add_costs(struct model_spec *model, const struct layer *layer,
-                     struct violations *violations)
-{
-    for (int i = 0; i < layer->param_count; i++) {
-        if (layer->params[i].trainable)
-            model->parameter_count += shape_elements(&layer->params[i].shape);
-    }
-    model->flops += layer->flops;
-    if (model->parameter_count > SPEC_MAX_PARAMETERS)
-        return violations_add(
-            violations, layer->pointer,
-            "expected a network of at most %lld parameters, found %lld up "
-            "to this layer",
-            (long long)SPEC_MAX_PARAMETERS, (long long)model->parameter_count);
-    return 0;
-}
-
-int model_spec_resolve(struct model_spec *model, json_t *canonical,
-                       const struct shape *input, int64_t auto_units, const char *folded,
-                       struct violations *violations)
-{
-    json_t *layers = json_object_get(canonical, "layers");
-    for (int i = 0; i < model->layer_count; i++)
-        resolve_words(&model->layers[i],
-                      json_array_get(layers, (size_t)model->layers[i].source), auto_units,
-                      violations);
-    if (violations->status != 0)
-        return violations->status;
-    fold_output(model, folded);
-    model->input = *input;
-    if (input->rank > 1 && strcmp(model->layers[0].op, "dense") == 0)
-        model->input = (struct shape){.rank = 1, .dims = {shape_elements(input)}};
-    for (int i = 0; i < model->layer_count; i++) {
-        struct layer *layer = &model->layers[i];
-        int rc = layer->type->infer(model, i, layer, violations);
-        if (rc == 0)
-            rc = add_costs(model, layer, violations);
-        if (rc != 0)
-            return rc;
-    }
-    if (model->parameter_count == 0)
-        return violations_add(
-            violations, "/model/layers",
-            "expected at least one layer with parameters to train, such "
-            "as dense");
-    return 0;
 }

@@ -7,6 +7,14 @@
  * for "linear"). {"type": "relu"} is short for
  * {"type": "activation", "function": "relu"}.
  *
+ * A layer reads the one before it, or those that its "inputs" name: layers before it, or
+ * "input", the network's input. So the list is sorted, and no graph has a cycle. The name
+ * of a layer with an activation means what comes out of the activation.
+ *
+ * {"type": "residual", "layers": [...]} gives the entries of its layers, then a dense
+ * layer "<name>.projection" that is taken out again where the block keeps its input's
+ * shape, then the sum of both under the block's name.
+ *
  * Two things are not as the user wrote them.
  *
  * The losses work on logits. So a softmax at the very end of a network that is trained
@@ -32,7 +40,8 @@
 #define LAYER_MAX_PARAMS 8
 #define LAYER_MAX_INPUTS 16
 #define LAYER_NAME_SIZE 128
-#define MODEL_INPUT (-1) /* as an input index: the network's input */
+#define MODEL_MAX_DEPTH 8 /* of blocks in blocks */
+#define MODEL_INPUT (-1)  /* as an input index: the network's input */
 
 enum initializer {
     INIT_ZEROS,
@@ -60,7 +69,7 @@ struct layer {
     char name[LAYER_NAME_SIZE];
     char pointer[LAYER_NAME_SIZE]; /* JSON Pointer of the layer: "/model/layers/0" */
     struct attrs attrs;
-    int source; /* index in the user's list of layers */
+    bool is_projection; /* of a residual block, right before it in the array */
     int input_count;
     int inputs[LAYER_MAX_INPUTS]; /* indices of earlier layers, or MODEL_INPUT */
     struct shape output;
@@ -116,6 +125,9 @@ struct layer_type {
                        long form of the row that its "function" names: no layer has it */
     const struct key *keys; /* NULL: none */
     bool takes_activation;  /* has the key "activation" */
+    bool joins;             /* needs "inputs", two names or more */
+    bool nests;             /* a block with "layers" of its own, to whose output its input
+                               is added */
     int (*infer)(const struct model_spec *model, int index, struct layer *layer,
                  struct violations *violations);
 };

@@ -13,9 +13,12 @@
 
 const char *const loss_names[] = {
     "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", NULL};
-const char *const optimizer_names[] = {"sgd", "rmsprop", "adam", "adamw", NULL};
+const char *const optimizer_names[] = {"sgd",      "rmsprop", "adam",  "adamw", "adagrad",
+                                       "adadelta", "nadam",   "radam", "lion",  NULL};
 const char *const schedule_names[] = {
-    "constant", "step", "exponential", "cosine", "reduce_on_plateau", NULL};
+    "constant",          "step",       "exponential",     "cosine",
+    "multi_step",        "polynomial", "cosine_restarts", "one_cycle",
+    "reduce_on_plateau", NULL};
 const char *const monitor_names[] = {"loss",         "val_loss", "accuracy",
                                      "val_accuracy", "mae",      "val_mae",
                                      "r2",           "val_r2",   NULL};
@@ -166,12 +169,47 @@ static const struct key adamw_keys[] = {
     {WEIGHT_DECAY, DEFAULT("0.01")}, /* decoupled from it */
     {0},
 };
+static const struct key adagrad_keys[] = {
+    {LEARNING_RATE, DEFAULT("0.01")},
+    {"learning_rate_decay", KEY_NUMBER, AT_LEAST(0), AT_MOST(RATE_MAXIMUM), DEFAULT("0")},
+    {EPSILON, DEFAULT("1e-10")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {0},
+};
+static const struct key adadelta_keys[] = {
+    {LEARNING_RATE, DEFAULT("1")},
+    {"rho", SHARE, DEFAULT("0.9")},
+    {EPSILON, DEFAULT("1e-6")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {0},
+};
+static const struct key nadam_keys[] = {
+    {LEARNING_RATE, DEFAULT("0.002")},
+    {"beta_1", SHARE, DEFAULT("0.9")},
+    {"beta_2", SHARE, DEFAULT("0.999")},
+    {EPSILON, DEFAULT("1e-8")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {"momentum_decay", KEY_NUMBER, AT_LEAST(0), AT_MOST(RATE_MAXIMUM), DEFAULT("0.004")},
+    {0},
+};
+static const struct key lion_keys[] = {
+    {LEARNING_RATE, DEFAULT("0.0001")},
+    {"beta_1", SHARE, DEFAULT("0.9")},
+    {"beta_2", SHARE, DEFAULT("0.99")},
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {0},
+};
 
 static const struct choice_type optimizer_table[] = {
     {.name = "sgd", .keys = sgd_keys},
     {.name = "rmsprop", .keys = rmsprop_keys},
     {.name = "adam", .keys = adam_keys},
     {.name = "adamw", .keys = adamw_keys},
+    {.name = "adagrad", .keys = adagrad_keys},
+    {.name = "adadelta", .keys = adadelta_keys},
+    {.name = "nadam", .keys = nadam_keys},
+    {.name = "radam", .keys = adam_keys},
+    {.name = "lion", .keys = lion_keys},
     {0},
 };
 
@@ -220,6 +258,32 @@ static const struct key cosine_keys[] = {
     {WARMUP_STEPS},
     {0},
 };
+static const struct key multi_step_keys[] = {
+    {"milestones", KEY_INTEGERS, AT_LEAST(1), AT_MOST(SPEC_MAX_EPOCHS)},
+    {GAMMA, DEFAULT("0.1")},
+    {WARMUP_STEPS},
+    {0},
+};
+static const struct key polynomial_keys[] = {
+    {"power", KEY_NUMBER, ABOVE(0), AT_MOST(100), DEFAULT("1")},
+    {MINIMUM_LEARNING_RATE},
+    {WARMUP_STEPS},
+    {0},
+};
+static const struct key cosine_restarts_keys[] = {
+    {"period_epochs", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_EPOCHS)},
+    {"period_multiplier", KEY_INTEGER, AT_LEAST(1), AT_MOST(100), DEFAULT("1")},
+    {MINIMUM_LEARNING_RATE},
+    {WARMUP_STEPS},
+    {0},
+};
+static const struct key one_cycle_keys[] = {
+    {"pct_start", KEY_NUMBER, AT_LEAST(0), AT_MOST(1), DEFAULT("0.3")},
+    {"div_factor", KEY_NUMBER, AT_LEAST(1), AT_MOST(1e9), DEFAULT("25")},
+    {"final_div_factor", KEY_NUMBER, AT_LEAST(1), AT_MOST(1e9), DEFAULT("1e4")},
+    {WARMUP_STEPS},
+    {0},
+};
 static const struct key plateau_keys[] = {
     {"monitor", KEY_CHOICE, .choices = monitor_names, DEFAULT("\"val_loss\"")},
     {"factor", KEY_NUMBER, ABOVE(0), BELOW(1), DEFAULT("0.1")},
@@ -235,6 +299,10 @@ static const struct choice_type schedule_table[] = {
     {.name = "step", .keys = step_keys},
     {.name = "exponential", .keys = exponential_keys},
     {.name = "cosine", .keys = cosine_keys},
+    {.name = "multi_step", .keys = multi_step_keys},
+    {.name = "polynomial", .keys = polynomial_keys},
+    {.name = "cosine_restarts", .keys = cosine_restarts_keys},
+    {.name = "one_cycle", .keys = one_cycle_keys},
     {.name = "reduce_on_plateau", .keys = plateau_keys},
     {0},
 };

@@ -18,15 +18,45 @@
  *              Kingma and Ba 2015, algorithm 1, with weight_decay w added to g
  *   adamw    the same with weight_decay 0.01, decoupled: w -= r weight_decay w
  *              Loshchilov and Hutter 2019, algorithm 2
+ *   adagrad  learning_rate 0.01, learning_rate_decay 0, epsilon 1e-10, weight_decay 0
+ *              g += weight_decay w;  s += g²
+ *              w -= r / (1 + u learning_rate_decay) g / (sqrt(s) + epsilon), where u
+ *              counts the updates from 0
+ *   adadelta learning_rate 1, rho 0.9, epsilon 1e-6, weight_decay 0
+ *              g += weight_decay w;  s = rho s + (1 - rho) g²
+ *              d = sqrt(c + epsilon) / sqrt(s + epsilon) g;  c = rho c + (1 - rho) d²
+ *              w -= r d
+ *   nadam    learning_rate 0.002, beta_1 0.9, beta_2 0.999, epsilon 1e-8,
+ *            weight_decay 0 (in g), momentum_decay 0.004
+ *              Dozat 2016 with the momentum beta_1 (1 - 0.96^(t momentum_decay) / 2) of
+ *              step t, as torch.optim.NAdam since PyTorch 2.0
+ *   radam    learning_rate 0.001, beta_1 0.9, beta_2 0.999, epsilon 1e-8,
+ *            weight_decay 0 (in g)
+ *              Liu et al. 2020, algorithm 2, rectified above 5 as torch.optim.RAdam
+ *   lion     learning_rate 0.0001, beta_1 0.9, beta_2 0.99, weight_decay 0
+ *              w -= r (sign(beta_1 m + (1 - beta_1) g) + weight_decay w)
+ *              m = beta_2 m + (1 - beta_2) g;  Chen et al. 2023, algorithm 2
  *
  * Schedules. s is the step, from 0; e the whole epochs done, from 0; r0 the optimizer's
  * learning_rate. Each has `warmup_steps` (0): a step s < warmup_steps has
  * (s + 1) / warmup_steps of the rate that follows here.
  *   constant           r0
  *   step               r0 gamma^floor(e / step_epochs); gamma 0.1, step_epochs required
+ *   multi_step         r0 gamma^(how many of `milestones`, a list of epochs, are <= e);
+ *                      gamma 0.1, milestones required
  *   exponential        r0 gamma^e; gamma required
  *   cosine             m + (r0 - m) (1 + cos(pi t)) / 2; m is minimum_learning_rate (0),
- *                      t goes from 0 at the end of the warm-up to 1 at the last step
+ *                      t = (s - warmup_steps) / (steps of the job - warmup_steps), 0 in
+ *                      the warm-up: CosineAnnealingLR with T_max = steps after warm-up
+ *   polynomial         m + (r0 - m) (1 - t)^power with the same t; power 1, m 0
+ *   cosine_restarts    the same as cosine, with t = 0 to 1 over the `period_epochs`
+ *                      (required) after the warm-up, then anew over a period that is
+ *                      period_multiplier (1) times as long, and so on:
+ *                      CosineAnnealingWarmRestarts, stepped with every batch
+ *   one_cycle          OneCycleLR with max_lr = r0, total_steps = steps after warm-up,
+ *                      cosines, momentum as it is: from r0 / div_factor (25) up to r0 at
+ *                      the share pct_start (0.3) of the steps, then down to
+ *                      r0 / div_factor / final_div_factor (1e4) at the last step
  *   reduce_on_plateau  max(m, r0 factor^k); k goes up when `monitor` was not better than
  *                      its best by more than min_delta (1e-4) for more than `patience`
  *                      (10) epochs in a row; factor 0.1, m is minimum_learning_rate (0),

@@ -22,6 +22,7 @@
 /* Settings of a case and the state of one parameter, in double. */
 struct plain {
     double rate, momentum, rho, beta_1, beta_2, epsilon, decay;
+    double rate_decay, momentum_decay;
     bool nesterov, centered;
     double p, a, b, c; /* parameter and moments */
 };
@@ -77,6 +78,63 @@ static void plain_adamw(struct plain *s, double g, int t)
     adam_moments(s, g, t);
 }
 
+static void plain_adagrad(struct plain *s, double g, int t)
+{
+    g += s->decay * s->p;
+    s->a += g * g;
+    s->p -= s->rate / (1 + (t - 1) * s->rate_decay) * g / (sqrt(s->a) + s->epsilon);
+}
+
+static void plain_adadelta(struct plain *s, double g, int t)
+{
+    (void)t;
+    g += s->decay * s->p;
+    s->a = s->rho * s->a + (1 - s->rho) * g * g;
+    double change = sqrt(s->b + s->epsilon) / sqrt(s->a + s->epsilon) * g;
+    s->b = s->rho * s->b + (1 - s->rho) * change * change;
+    s->p -= s->rate * change;
+}
+
+/* c holds the product of the momenta less 1. */
+static void plain_nadam(struct plain *s, double g, int t)
+{
+    g += s->decay * s->p;
+    double now = s->beta_1 * (1 - 0.5 * pow(0.96, t * s->momentum_decay));
+    double next = s->beta_1 * (1 - 0.5 * pow(0.96, (t + 1) * s->momentum_decay));
+    double product = (1 + s->c) * now;
+    s->c = product - 1;
+    s->a = s->beta_1 * s->a + (1 - s->beta_1) * g;
+    s->b = s->beta_2 * s->b + (1 - s->beta_2) * g * g;
+    double denominator = sqrt(s->b / (1 - pow(s->beta_2, t))) + s->epsilon;
+    s->p -= s->rate * (1 - now) / (1 - product) * g / denominator;
+    s->p -= s->rate * next / (1 - product * next) * s->a / denominator;
+}
+
+static void plain_radam(struct plain *s, double g, int t)
+{
+    g += s->decay * s->p;
+    s->a = s->beta_1 * s->a + (1 - s->beta_1) * g;
+    s->b = s->beta_2 * s->b + (1 - s->beta_2) * g * g;
+    double correction_2 = 1 - pow(s->beta_2, t);
+    double mean = s->a / (1 - pow(s->beta_1, t));
+    double longest = 2 / (1 - s->beta_2) - 1;
+    double length = longest - 2 * t * pow(s->beta_2, t) / correction_2;
+    if (length > 5)
+        mean *= sqrt((length - 4) * (length - 2) * longest /
+                     ((longest - 4) * (longest - 2) * length)) *
+                sqrt(correction_2) / (sqrt(s->b) + s->epsilon);
+    s->p -= s->rate * mean;
+}
+
+static void plain_lion(struct plain *s, double g, int t)
+{
+    (void)t;
+    double direction = s->beta_1 * s->a + (1 - s->beta_1) * g;
+    s->p *= 1 - s->rate * s->decay;
+    s->p -= s->rate * ((direction > 0) - (direction < 0));
+    s->a = s->beta_2 * s->a + (1 - s->beta_2) * g;
+}
+
 struct optimizer_case {
     const char *spec;
     plain_step *step;
@@ -129,6 +187,55 @@ static const struct optimizer_case cases[] = {
      plain_adamw,
      {.rate = 0.02, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8, .decay = 0.5},
      2},
+    {"{'type': 'adagrad', 'learning_rate': 0.05}",
+     plain_adagrad,
+     {.rate = 0.05, .epsilon = 1e-10},
+     1},
+    {"{'type': 'adagrad', 'learning_rate': 0.05, 'learning_rate_decay': 0.1, 'epsilon':"
+     " 0.01, 'weight_decay': 0.2}",
+     plain_adagrad,
+     {.rate = 0.05, .rate_decay = 0.1, .epsilon = 0.01, .decay = 0.2},
+     1},
+    {"{'type': 'adadelta'}", plain_adadelta, {.rate = 1, .rho = 0.9, .epsilon = 1e-6}, 2},
+    {"{'type': 'adadelta', 'learning_rate': 0.5, 'rho': 0.8, 'epsilon': 1e-3,"
+     " 'weight_decay': 0.1}",
+     plain_adadelta,
+     {.rate = 0.5, .rho = 0.8, .epsilon = 1e-3, .decay = 0.1},
+     2},
+    {"{'type': 'nadam', 'learning_rate': 0.01}",
+     plain_nadam,
+     {.rate = 0.01,
+      .beta_1 = 0.9,
+      .beta_2 = 0.999,
+      .epsilon = 1e-8,
+      .momentum_decay = 0.004},
+     2},
+    {"{'type': 'nadam', 'learning_rate': 0.01, 'beta_1': 0.8, 'beta_2': 0.95,"
+     " 'epsilon': 0.01, 'momentum_decay': 0.5, 'weight_decay': 0.2}",
+     plain_nadam,
+     {.rate = 0.01,
+      .beta_1 = 0.8,
+      .beta_2 = 0.95,
+      .epsilon = 0.01,
+      .decay = 0.2,
+      .momentum_decay = 0.5},
+     2},
+    {"{'type': 'radam', 'learning_rate': 0.01}",
+     plain_radam,
+     {.rate = 0.01, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8},
+     2},
+    {"{'type': 'radam', 'learning_rate': 0.01, 'beta_2': 0.5, 'weight_decay': 0.2}",
+     plain_radam, /* never rectified */
+     {.rate = 0.01, .beta_1 = 0.9, .beta_2 = 0.5, .epsilon = 1e-8, .decay = 0.2},
+     2},
+    {"{'type': 'lion', 'learning_rate': 0.01}",
+     plain_lion,
+     {.rate = 0.01, .beta_1 = 0.9, .beta_2 = 0.99},
+     1},
+    {"{'type': 'lion', 'learning_rate': 0.01, 'beta_1': 0.5, 'weight_decay': 0.3}",
+     plain_lion,
+     {.rate = 0.01, .beta_1 = 0.5, .beta_2 = 0.99, .decay = 0.3},
+     1},
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
@@ -247,6 +354,34 @@ static void test_the_tables_of_engine_and_spec_agree(void **state)
     assert_null(optimizer_name(count));
 }
 
+/* The momenta's product is cut off once it is lost in 1 - product. */
+static void test_nadam_forgets_its_product_and_goes_on(void **state)
+{
+    (void)state;
+    struct choice choice = core_optimizer("{'type': 'nadam'}");
+    struct optimizer optimizer;
+    assert_int_equal(optimizer_init(&optimizer, &choice, NULL), 0);
+    float p = 1, g = 1, m = 1, v = 1, *moments[OPTIMIZER_MAX_MOMENTS] = {&m, &v};
+    struct optimizer_step step;
+    optimizer_begin(&optimizer, INT64_C(1) << 40, 0.1, &step);
+    optimizer_update(&step, true, &p, &g, moments, 1);
+    /* mean and square stay 1, and the momentum has come to beta_1 */
+    assert_true(fabsf(p - (1 - 0.1f * (0.1f + 0.9f))) < 1e-6f);
+}
+
+static void test_lion_does_not_hide_a_nan(void **state)
+{
+    (void)state;
+    struct choice choice = core_optimizer("{'type': 'lion'}");
+    struct optimizer optimizer;
+    assert_int_equal(optimizer_init(&optimizer, &choice, NULL), 0);
+    float p = 1, g = NAN, m = 0, *moments[OPTIMIZER_MAX_MOMENTS] = {&m};
+    struct optimizer_step step;
+    optimizer_begin(&optimizer, 1, 0.1, &step);
+    optimizer_update(&step, true, &p, &g, moments, 1);
+    assert_true(isnan(p));
+}
+
 static void test_unknown_optimizer_is_an_error(void **state)
 {
     (void)state;
@@ -267,6 +402,8 @@ int main(void)
         cmocka_unit_test(test_a_cut_into_ranges_does_not_change_the_bits),
         cmocka_unit_test(test_zero_gradients_of_zero_parameters_change_nothing),
         cmocka_unit_test(test_the_tables_of_engine_and_spec_agree),
+        cmocka_unit_test(test_nadam_forgets_its_product_and_goes_on),
+        cmocka_unit_test(test_lion_does_not_hide_a_nan),
         cmocka_unit_test(test_unknown_optimizer_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define STEPS_PER_EPOCH 10
-#define STEPS 41
+#define STEPS 40
 
 static struct schedule open_schedule(const char *text)
 {
@@ -51,6 +51,7 @@ static const struct rate_row rate_rows[] = {
     {"{'type': 'cosine'}", 0, 0.8},
     {"{'type': 'cosine'}", 10, 0.8 * (1 + 0.70710678118654752) / 2},
     {"{'type': 'cosine'}", 20, 0.4},
+    {"{'type': 'cosine'}", 39, 0.8 * (1 - 0.99691733373312796) / 2},
     {"{'type': 'cosine'}", 40, 0},
     {"{'type': 'cosine', 'minimum_learning_rate': 0.2}", 20, 0.5},
     {"{'type': 'cosine', 'minimum_learning_rate': 0.2}", 40, 0.2},
@@ -59,6 +60,36 @@ static const struct rate_row rate_rows[] = {
     {"{'type': 'cosine', 'warmup_steps': 20}", 30, 0.4},
     {"{'type': 'cosine', 'warmup_steps': 20}", 40, 0},
     {"{'type': 'cosine', 'warmup_steps': 100}", 40, 0.8 * 0.41},
+    {"{'type': 'multi_step', 'milestones': [3, 1], 'gamma': 0.5}", 9, 0.8},
+    {"{'type': 'multi_step', 'milestones': [3, 1], 'gamma': 0.5}", 10, 0.4},
+    {"{'type': 'multi_step', 'milestones': [3, 1], 'gamma': 0.5}", 30, 0.2},
+    {"{'type': 'multi_step', 'milestones': [1, 1], 'gamma': 0.5}", 10, 0.2},
+    {"{'type': 'multi_step', 'milestones': 2}", 39, 0.08},
+    {"{'type': 'polynomial'}", 0, 0.8},
+    {"{'type': 'polynomial'}", 10, 0.6},
+    {"{'type': 'polynomial', 'power': 2}", 20, 0.2},
+    {"{'type': 'polynomial', 'minimum_learning_rate': 0.4}", 20, 0.6},
+    {"{'type': 'polynomial', 'warmup_steps': 20}", 30, 0.4},
+    {"{'type': 'polynomial', 'warmup_steps': 40}", 19, 0.4},
+    {"{'type': 'cosine_restarts', 'period_epochs': 1}", 0, 0.8},
+    {"{'type': 'cosine_restarts', 'period_epochs': 1}", 5, 0.4},
+    {"{'type': 'cosine_restarts', 'period_epochs': 1}", 10, 0.8},
+    {"{'type': 'cosine_restarts', 'period_epochs': 1}", 35, 0.4},
+    {"{'type': 'cosine_restarts', 'period_epochs': 1, 'period_multiplier': 2}", 10, 0.8},
+    {"{'type': 'cosine_restarts', 'period_epochs': 1, 'period_multiplier': 2}", 20, 0.4},
+    {"{'type': 'cosine_restarts', 'period_epochs': 1, 'period_multiplier': 2}", 30, 0.8},
+    {"{'type': 'cosine_restarts', 'period_epochs': 1, 'warmup_steps': 7}", 12, 0.4},
+    {"{'type': 'cosine_restarts', 'period_epochs': 1000000, 'period_multiplier': 100}", 0,
+     0.8},
+    {"{'type': 'one_cycle'}", 0, 0.8 / 25},
+    {"{'type': 'one_cycle'}", 11, 0.8},
+    {"{'type': 'one_cycle'}", 25, (0.8 + 0.8 / 250000) / 2},
+    {"{'type': 'one_cycle'}", 39, 0.8 / 250000},
+    {"{'type': 'one_cycle', 'pct_start': 0.025}", 0, 0.8},
+    {"{'type': 'one_cycle', 'pct_start': 1, 'div_factor': 2}", 0, 0.4},
+    {"{'type': 'one_cycle', 'pct_start': 1, 'div_factor': 2}", 39, 0.8},
+    {"{'type': 'one_cycle', 'warmup_steps': 39, 'pct_start': 1}", 39, 0.8},
+    {"{'type': 'one_cycle', 'warmup_steps': 40}", 19, 0.8 / 50},
 };
 
 static void test_rates_equal_the_table(void **state)

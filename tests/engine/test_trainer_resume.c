@@ -139,6 +139,11 @@ static void test_every_optimizer_resumes_bit_for_bit(void **state)
         "{'type': 'rmsprop', 'centered': true, 'momentum': 0.5}",
         "'adam'",
         "{'type': 'adamw', 'weight_decay': 0.1}",
+        "{'type': 'adagrad', 'learning_rate_decay': 0.1}",
+        "'adadelta'",
+        "{'type': 'nadam', 'momentum_decay': 0.1}",
+        "{'type': 'radam', 'beta_2': 0.9}",
+        "{'type': 'lion', 'weight_decay': 0.1}",
     };
     for (size_t i = 0; i < sizeof optimizers / sizeof optimizers[0]; i++) {
         char more[128];
@@ -154,6 +159,10 @@ static void test_every_schedule_resumes_bit_for_bit(void **state)
         "{'type': 'step', 'step_epochs': 2, 'gamma': 0.5}",
         "{'type': 'exponential', 'gamma': 0.8}",
         "{'type': 'cosine', 'warmup_steps': 9}",
+        "{'type': 'multi_step', 'milestones': [1, 3]}",
+        "{'type': 'polynomial', 'power': 2}",
+        "{'type': 'cosine_restarts', 'period_epochs': 1, 'period_multiplier': 2}",
+        "'one_cycle'",
         "{'type': 'reduce_on_plateau', 'patience': 0, 'factor': 0.5, 'min_delta': 0.2}",
     };
     for (size_t i = 0; i < sizeof schedules / sizeof schedules[0]; i++) {

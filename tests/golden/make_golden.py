@@ -15,6 +15,7 @@ import sys
 
 import torch
 from torch import nn
+from torch.optim import lr_scheduler as schedulers
 
 ROWS, FEATURES, STEPS = 24, 5, 20
 
@@ -62,6 +63,55 @@ def build(spec, outputs):
     return nn.Sequential(*modules), decays
 
 
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, algorithm 2; PyTorch has none."""
+
+    def __init__(self, groups, lr, betas):
+        super().__init__(groups, {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            beta_1, beta_2 = group["betas"]
+            for p in group["params"]:
+                mean = self.state[p].setdefault("mean", torch.zeros_like(p))
+                direction = (beta_1 * mean + (1 - beta_1) * p.grad).sign()
+                p.sub_(group["lr"] * (direction + group["weight_decay"] * p))
+                mean.mul_(beta_2).add_((1 - beta_2) * p.grad)
+
+
+class NAdam(torch.optim.Optimizer):
+    """torch.optim.NAdam as documented and as PyTorch 2 computes it.
+
+    Debian 12's PyTorch 1.13 multiplies the product of the momenta once too often by the
+    present one in the correction of the mean.
+    """
+
+    def __init__(self, groups, lr, betas, eps, momentum_decay=0.004):
+        super().__init__(groups, {"lr": lr})
+        self.betas, self.eps, self.decay = betas, eps, momentum_decay
+        self.count, self.product = 0, 1.0
+
+    @torch.no_grad()
+    def step(self):
+        self.count += 1
+        beta_1, beta_2 = self.betas
+        now, following = (beta_1 * (1 - 0.5 * 0.96 ** (t * self.decay))
+                          for t in (self.count, self.count + 1))
+        self.product *= now
+        for group in self.param_groups:
+            for p in group["params"]:
+                gradient = p.grad + group["weight_decay"] * p
+                mean = self.state[p].setdefault("mean", torch.zeros_like(p))
+                square = self.state[p].setdefault("square", torch.zeros_like(p))
+                mean.mul_(beta_1).add_((1 - beta_1) * gradient)
+                square.mul_(beta_2).add_((1 - beta_2) * gradient ** 2)
+                divisor = (square / (1 - beta_2 ** self.count)).sqrt() + self.eps
+                p.sub_(group["lr"] / divisor * (
+                    (1 - now) / (1 - self.product) * gradient
+                    + following / (1 - self.product * following) * mean))
+
+
 def make_optimizer(settings, model):
     settings = dict(settings)
     kind = settings.pop("type")
@@ -73,13 +123,23 @@ def make_optimizer(settings, model):
     rate = settings.pop("learning_rate")
     if kind == "sgd":
         return torch.optim.SGD(groups, lr=rate, **settings)
+    if kind == "adagrad":
+        return torch.optim.Adagrad(groups, lr=rate, eps=settings.pop("epsilon", 1e-10),
+                                   lr_decay=settings.pop("learning_rate_decay", 0))
+    if kind == "adadelta":
+        return torch.optim.Adadelta(groups, lr=rate, rho=settings.pop("rho", 0.9),
+                                    eps=settings.pop("epsilon", 1e-6))
     epsilon = settings.pop("epsilon", 1e-8)
     if kind == "rmsprop":
         return torch.optim.RMSprop(groups, lr=rate, alpha=settings.pop("rho", 0.9),
                                    eps=epsilon, **settings)
-    betas = (settings.pop("beta_1", 0.9), settings.pop("beta_2", 0.999))
-    make = torch.optim.Adam if kind == "adam" else torch.optim.AdamW
-    return make(groups, lr=rate, betas=betas, eps=epsilon)
+    betas = (settings.pop("beta_1", 0.9),
+             settings.pop("beta_2", 0.99 if kind == "lion" else 0.999))
+    if kind == "lion":
+        return Lion(groups, rate, betas)
+    make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW,
+            "nadam": NAdam, "radam": torch.optim.RAdam}[kind]
+    return make(groups, lr=rate, betas=betas, eps=epsilon, **settings)
 
 
 def make_scheduler(settings, optimizer):
@@ -89,11 +149,27 @@ def make_scheduler(settings, optimizer):
     warmup = settings.pop("warmup_steps", 0)
     base = optimizer.param_groups[0]["lr"]
     if kind == "reduce_on_plateau":
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        plateau = schedulers.ReduceLROnPlateau(
             optimizer, factor=settings["factor"], patience=settings["patience"],
             threshold=settings["min_delta"], threshold_mode="abs",
             min_lr=settings["minimum_learning_rate"])
         return lambda done, loss: plateau.step(loss)
+
+    torchs = {
+        "cosine": lambda low: schedulers.CosineAnnealingLR(optimizer, STEPS, low),
+        "multi_step": lambda: schedulers.MultiStepLR(
+            optimizer, settings["milestones"], settings["gamma"]),
+        "polynomial": lambda: schedulers.PolynomialLR(optimizer, STEPS,
+                                                      settings["power"]),
+        "cosine_restarts": lambda low: schedulers.CosineAnnealingWarmRestarts(
+            optimizer, settings["period_epochs"], settings["period_multiplier"], low),
+        "one_cycle": lambda: schedulers.OneCycleLR(
+            optimizer, base, STEPS, cycle_momentum=False, **settings),
+    }
+    if kind in torchs and warmup == 0:
+        low = settings.get("minimum_learning_rate")
+        scheduler = torchs[kind]() if low is None else torchs[kind](low)
+        return lambda done, loss: scheduler.step()
 
     def rate(step):  # one step is one epoch here
         if kind == "step":
@@ -102,8 +178,7 @@ def make_scheduler(settings, optimizer):
             value = base * settings["gamma"] ** step
         elif kind == "cosine":
             low = settings["minimum_learning_rate"]
-            # CosineAnnealingLR whose T_max makes the last step's rate the lowest
-            t = max(0.0, (step - warmup) / (STEPS - 1 - warmup))
+            t = max(0.0, (step - warmup) / (STEPS - warmup))  # T_max without warm-up
             value = low + (base - low) * (1 + math.cos(math.pi * t)) / 2
         else:
             value = base
@@ -202,6 +277,20 @@ def cases():
         "adam with weight decay": {**adam, "beta_1": 0.8, "beta_2": 0.99,
                                    "weight_decay": 0.05},
         "adamw": {"type": "adamw", "learning_rate": 0.01, "weight_decay": 0.1},
+        "adagrad": {"type": "adagrad", "learning_rate": 0.1},
+        "adagrad with rate decay": {"type": "adagrad", "learning_rate": 0.1,
+                                    "learning_rate_decay": 0.1, "weight_decay": 0.05},
+        "adadelta": {"type": "adadelta", "learning_rate": 1},
+        "adadelta with weight decay": {"type": "adadelta", "learning_rate": 0.5,
+                                       "rho": 0.8, "epsilon": 1e-4,
+                                       "weight_decay": 0.05},
+        "nadam": {"type": "nadam", "learning_rate": 0.01},
+        "nadam with momentum decay": {"type": "nadam", "learning_rate": 0.01,
+                                      "momentum_decay": 0.2, "weight_decay": 0.05},
+        "radam": {"type": "radam", "learning_rate": 0.01},
+        "radam with weight decay": {"type": "radam", "learning_rate": 0.01,
+                                    "beta_2": 0.95, "weight_decay": 0.05},
+        "lion": {"type": "lion", "learning_rate": 0.01, "weight_decay": 0.1},
     }.items():
         yield case("optimizer " + name, "classes", optimizer=optimizer)
     yield case("loss binary_cross_entropy", "binary")
@@ -215,6 +304,16 @@ def cases():
         "cosine": {"type": "cosine", "minimum_learning_rate": 0.001},
         "cosine with warm-up": {"type": "cosine", "minimum_learning_rate": 0.001,
                                 "warmup_steps": 5},
+        "multi_step": {"type": "multi_step", "milestones": [4, 9, 15], "gamma": 0.4},
+        "polynomial": {"type": "polynomial", "power": 1.5},
+        "cosine_restarts": {"type": "cosine_restarts", "period_epochs": 6,
+                            "period_multiplier": 1, "minimum_learning_rate": 0.001},
+        "cosine_restarts that grow": {"type": "cosine_restarts", "period_epochs": 3,
+                                      "period_multiplier": 2,
+                                      "minimum_learning_rate": 0.0},
+        "one_cycle": {"type": "one_cycle"},
+        "one_cycle with attributes": {"type": "one_cycle", "pct_start": 0.45,
+                                      "div_factor": 5.0, "final_div_factor": 100.0},
         "constant with warm-up": {"type": "constant", "warmup_steps": 8},
         "reduce_on_plateau": {"type": "reduce_on_plateau", "monitor": "loss",
                               "factor": 0.5, "patience": 1, "min_delta": 0.2,

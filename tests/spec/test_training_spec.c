@@ -84,6 +84,16 @@ static void test_optimizers_have_the_usual_defaults(void **state)
                    "'epsilon':1e-8,'weight_decay':0}"},
         {"{'type':'adamw'}", "{'type':'adamw','learning_rate':0.001,'beta_1':0.9,"
                              "'beta_2':0.999,'epsilon':1e-8,'weight_decay':0.01}"},
+        {"'adagrad'", "{'type':'adagrad','learning_rate':0.01,'learning_rate_decay':0,"
+                      "'epsilon':1e-10,'weight_decay':0}"},
+        {"'adadelta'", "{'type':'adadelta','learning_rate':1,'rho':0.9,'epsilon':1e-6,"
+                       "'weight_decay':0}"},
+        {"'nadam'", "{'type':'nadam','learning_rate':0.002,'beta_1':0.9,'beta_2':0.999,"
+                    "'epsilon':1e-8,'weight_decay':0,'momentum_decay':0.004}"},
+        {"'radam'", "{'type':'radam','learning_rate':0.001,'beta_1':0.9,'beta_2':0.999,"
+                    "'epsilon':1e-8,'weight_decay':0}"},
+        {"'lion'", "{'type':'lion','learning_rate':0.0001,'beta_1':0.9,'beta_2':0.99,"
+                   "'weight_decay':0}"},
         {"{'type':'sgd','momentum':0.9,'nesterov':true,'learning_rate':1}",
          "{'type':'sgd','learning_rate':1,'momentum':0.9,'nesterov':true,'weight_decay':"
          "0}"},
@@ -113,6 +123,15 @@ static void test_schedules_have_their_defaults(void **state)
         {"{'type':'exponential','gamma':0.95,'warmup_steps':10}",
          "{'type':'exponential','gamma':0.95,'warmup_steps':10}"},
         {"'cosine'", "{'type':'cosine','minimum_learning_rate':0,'warmup_steps':0}"},
+        {"{'type':'multi_step','milestones':[2,5]}",
+         "{'type':'multi_step','milestones':[2,5],'gamma':0.1,'warmup_steps':0}"},
+        {"'polynomial'", "{'type':'polynomial','power':1,'minimum_learning_rate':0,"
+                         "'warmup_steps':0}"},
+        {"{'type':'cosine_restarts','period_epochs':3}",
+         "{'type':'cosine_restarts','period_epochs':3,'period_multiplier':1,"
+         "'minimum_learning_rate':0,'warmup_steps':0}"},
+        {"'one_cycle'", "{'type':'one_cycle','pct_start':0.3,'div_factor':25,"
+                        "'final_div_factor':10000,'warmup_steps':0}"},
         {"'reduce_on_plateau'",
          "{'type':'reduce_on_plateau','monitor':'val_loss','factor':0.1,'patience':10,"
          "'min_delta':0.0001,'minimum_learning_rate':0,'warmup_steps':0}"},
@@ -140,15 +159,21 @@ static void test_names_cover_the_tables(void **state)
         assert_string_equal(spec->optimizer.type, optimizer_names[i]);
         job_spec_free(spec);
     }
+    static const struct {
+        const char *type, *more;
+    } required[] = {{"step", ",'step_epochs':1"},
+                    {"exponential", ",'gamma':1"},
+                    {"multi_step", ",'milestones':[1]"},
+                    {"cosine_restarts", ",'period_epochs':1"}};
     for (int i = 0; schedule_names[i]; i++) {
         char job[512];
-        bool step = strcmp(schedule_names[i], "step") == 0;
-        bool exponential = strcmp(schedule_names[i], "exponential") == 0;
+        const char *needed = "";
+        for (size_t n = 0; n < sizeof(required) / sizeof(required[0]); n++) {
+            if (strcmp(schedule_names[i], required[n].type) == 0)
+                needed = required[n].more;
+        }
         snprintf(job, sizeof(job), HOUSES(",'learning_rate_schedule':{'type':'%s'%s}"),
-                 schedule_names[i],
-                 step          ? ",'step_epochs':1"
-                 : exponential ? ",'gamma':1"
-                               : "");
+                 schedule_names[i], needed);
         struct job_spec *spec = sample_spec(job, facts_of_houses);
         assert_string_equal(spec->learning_rate_schedule.type, schedule_names[i]);
         job_spec_free(spec);
@@ -214,6 +239,18 @@ static void test_wrong_choices(void **state)
         {",'learning_rate_schedule':{'type':'cosine','minimum_learning_rate':0.1}",
          "/learning_rate_schedule/minimum_learning_rate",
          "at most the optimizer's learning rate 0.001, found 0.1"},
+        {",'learning_rate_schedule':'multi_step'", "/learning_rate_schedule/milestones",
+         "found nothing"},
+        {",'learning_rate_schedule':'cosine_restarts'",
+         "/learning_rate_schedule/period_epochs", "found nothing"},
+        {",'learning_rate_schedule':{'type':'cosine_restarts','period_epochs':1,"
+         "'minimum_learning_rate':0.1}",
+         "/learning_rate_schedule/minimum_learning_rate",
+         "at most the optimizer's learning rate 0.001, found 0.1"},
+        {",'learning_rate_schedule':{'type':'one_cycle','pct_start':1.5}",
+         "/learning_rate_schedule/pct_start", "found 1.5"},
+        {",'learning_rate_schedule':{'type':'one_cycle','div_factor':0}",
+         "/learning_rate_schedule/div_factor", "found 0"},
         {",'learning_rate_schedule':{'type':'reduce_on_plateau','factor':1}",
          "/learning_rate_schedule/factor", "below 1"},
         {",'learning_rate_schedule':{'type':'reduce_on_plateau','monitor':'accuracy'}",

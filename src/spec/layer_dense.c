@@ -1,0 +1,57 @@
+/* dense. See layer_families.h. */
+#include "base/error.h"
+#include "initializer.h"
+#include "job_spec.h"
+#include "layer_families.h"
+
+#include <stddef.h>
+
+const struct key dense_keys[] = {
+    {"units", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_UNITS), .word = "auto"},
+    {"activation", KEY_CHOICE, .choices = activation_names, DEFAULT("\"linear\"")},
+    {"use_bias", KEY_BOOLEAN, DEFAULT("true")},
+    {"kernel_initializer", KEY_CHOICE, .choices = kernel_initializer_names,
+     DEFAULT("\"glorot_uniform\"")},
+    {"bias_initializer", KEY_CHOICE, .choices = bias_initializer_names, .word = "auto",
+     DEFAULT("\"auto\"")},
+    {"l2", KEY_NUMBER, AT_LEAST(0), AT_MOST(1000), DEFAULT("0")},
+    {0},
+};
+
+int dense_infer(const struct model_spec *model, int index, struct layer *layer,
+                struct violations *violations)
+{
+    const struct shape *input = model_input_shape(model, index, 0);
+    int64_t in = input->dims[input->rank - 1];
+    int64_t out = attrs_integer(&layer->attrs, "units");
+    if (out > SPEC_MAX_PARAMETERS / in)
+        return violations_add(violations, layer->pointer,
+                              "expected at most %lld parameters, found %lld inputs times "
+                              "%lld units",
+                              (long long)SPEC_MAX_PARAMETERS, (long long)in,
+                              (long long)out);
+    layer->output = *input;
+    layer->output.dims[input->rank - 1] = out;
+    int rc = layer_check_output(layer, violations);
+    if (rc != 0)
+        return rc;
+    int64_t rows = shape_elements(input) / in;
+    layer->l2 = attrs_number(&layer->attrs, "l2");
+    layer->flops = 2 * rows * in * out;
+    struct param_spec *weight = &layer->params[layer->param_count++];
+    *weight = (struct param_spec){.name = "weight",
+                                  .shape = {.rank = 2, .dims = {out, in}},
+                                  .trainable = true,
+                                  .decays = true};
+    initializer_resolve(attrs_string(&layer->attrs, "kernel_initializer"), in, out,
+                        weight);
+    if (attrs_boolean(&layer->attrs, "use_bias")) {
+        struct param_spec *bias = &layer->params[layer->param_count++];
+        *bias = (struct param_spec){
+            .name = "bias", .shape = {.rank = 1, .dims = {out}}, .trainable = true};
+        initializer_resolve(attrs_string(&layer->attrs, "bias_initializer"), in, out,
+                            bias);
+        layer->flops += rows * out;
+    }
+    return 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * What the families of layers give to the table in layer_table.c: keys, and functions
+ * that infer shapes, parameters and cost (struct layer_type's `infer`).
+ */
+#ifndef BACKPROP_LAYER_FAMILIES_H
+#define BACKPROP_LAYER_FAMILIES_H
+
+#include "base/violations.h"
+#include "model_spec.h"
+
+#define LAYER_INFER(name)                                                                \
+    int name(const struct model_spec *model, int index, struct layer *layer,             \
+             struct violations *violations)
+
+/* layer_dense.c: y = x W' + b over the last dimension; any dimensions before it are kept.
+ */
+extern const struct key dense_keys[];
+LAYER_INFER(dense_infer);
+
+/* layer_shape.c: layers that keep their input's shape, or change nothing but the shape.
+ */
+extern const struct key reshape_keys[];
+LAYER_INFER(same_infer);
+LAYER_INFER(flatten_infer);
+LAYER_INFER(reshape_infer);
+
+/* layer_join.c: several inputs of one shape, or one after the other in the last
+ * dimension.
+ */
+extern const struct key residual_keys[];
+LAYER_INFER(join_infer);
+LAYER_INFER(concat_infer);
+
+/* Refuses an output that no machine should be asked for. */
+int layer_check_output(const struct layer *layer, struct violations *violations);
+
+#endif

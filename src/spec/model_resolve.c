@@ -1,0 +1,200 @@
+/* From the layers that were read to shapes, parameters and costs. See model_spec.h. */
+#include "base/error.h"
+#include "base/memory.h"
+#include "canonical.h"
+#include "job_spec.h"
+#include "model_spec.h"
+#include "report.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The canonical JSON of the layer with that pointer, "/model/layers/1/layers/0". */
+static json_t *canonical_layer(json_t *canonical, const char *pointer)
+{
+    json_t *at = canonical;
+    for (const char *list = strstr(pointer, "/layers/"); list;
+         list = strstr(list + 1, "/layers/")) {
+        size_t index = strtoul(list + strlen("/layers/"), NULL, 10);
+        at = json_array_get(json_object_get(at, "layers"), index);
+    }
+    return at;
+}
+
+/* What "auto" stands for, in the attributes and in the canonical JSON. */
+static void resolve_words(struct layer *layer, json_t *canonical, int64_t auto_units,
+                          struct violations *violations)
+{
+    struct attrs *attrs = &layer->attrs;
+    if (attrs_has(attrs, "units") && attrs_find(attrs, "units")->is_word)
+        attrs_resolve(attrs, "units", json_integer(auto_units), canonical, violations);
+    if (attrs_has(attrs, "bias_initializer") &&
+        attrs_find(attrs, "bias_initializer")->is_word) {
+        bool pytorch = strcmp(attrs_string(attrs, "kernel_initializer"), "pytorch") == 0;
+        attrs_resolve(attrs, "bias_initializer",
+                      json_string(pytorch ? "pytorch" : "zeros"), canonical, violations);
+    }
+}
+
+/* Every layer but the last is read by another; as all come after their inputs, all lead
+ * to the last one. */
+static int check_all_are_read(const struct model_spec *model,
+                              struct violations *violations)
+{
+    size_t count = (size_t)model->layer_count;
+    bool *read = mem_alloc_array(count, sizeof(*read));
+    if (!read) {
+        violations->status = ERR_NOMEM;
+        return ERR_NOMEM;
+    }
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct layer *layer = &model->layers[i];
+        for (int k = 0; k < layer->input_count; k++) {
+            if (layer->inputs[k] != MODEL_INPUT)
+                read[layer->inputs[k]] = true;
+        }
+    }
+    for (size_t i = 0; i + 1 < count; i++) {
+        const struct layer *layer = &model->layers[i];
+        if (!read[i])
+            rc = violations_add(
+                violations, layer->pointer,
+                "expected every layer to lead to the last one, found that no other has "
+                "\"%s\" among its \"inputs\"",
+                layer->name);
+    }
+    free(read);
+    return rc;
+}
+
+static void fold_output(struct model_spec *model, const char *folded)
+{
+    int last = model->layer_count - 1;
+    if (folded && last > 0 && strcmp(model->layers[last].op, folded) == 0)
+        model->layer_count--;
+    model->output = model->layer_count - 1;
+}
+
+/*
+ * The projection of a residual block, which stands before the block's sum: not needed
+ * where the block keeps its input's shape; else as wide as what it is added to.
+ */
+static int resolve_projection(struct model_spec *model, int index,
+                              struct violations *violations)
+{
+    struct layer *layer = &model->layers[index];
+    struct layer *block = &model->layers[index + 1];
+    assert(block->inputs[1] == index);
+    const struct shape *from = model_input_shape(model, index, 0);
+    const struct shape *to = model_input_shape(model, index + 1, 0);
+    if (shape_equal(from, to)) {
+        block->inputs[1] = layer->inputs[0];
+        layer->op = NULL;
+        return 0;
+    }
+    struct shape wide = *from;
+    wide.dims[from->rank - 1] = to->dims[to->rank - 1];
+    if (!shape_equal(&wide, to)) {
+        char input[SHAPE_TEXT_SIZE], output[SHAPE_TEXT_SIZE];
+        return violations_add(violations, block->pointer,
+                              "expected layers that keep their input's shape %s but for "
+                              "the last dimension, found %s",
+                              shape_format(from, input), shape_format(to, output));
+    }
+    json_t *units = json_pack("{s:I, s:s}", "units", (json_int_t)to->dims[to->rank - 1],
+                              "bias_initializer", "zeros");
+    if (!units) {
+        violations->status = ERR_NOMEM;
+        return ERR_NOMEM;
+    }
+    int rc = attrs_read(units, block->pointer, layer->type->keys, NULL, &layer->attrs,
+                        NULL, violations);
+    json_decref(units);
+    return rc;
+}
+
+/* Takes the projections that are not needed out of the array. */
+static int drop_unneeded(struct model_spec *model)
+{
+    int *moved = mem_alloc_array((size_t)model->layer_count, sizeof(*moved));
+    if (!moved)
+        return ERR_NOMEM;
+    int kept = 0;
+    for (int i = 0; i < model->layer_count; i++) {
+        struct layer *layer = &model->layers[i];
+        moved[i] = kept;
+        if (!layer->op)
+            continue;
+        for (int k = 0; k < layer->input_count; k++) {
+            if (layer->inputs[k] != MODEL_INPUT)
+                layer->inputs[k] = moved[layer->inputs[k]];
+        }
+        if (kept != i)
+            model->layers[kept] = *layer;
+        kept++;
+    }
+    model->layer_count = kept;
+    model->output = kept - 1;
+    free(moved);
+    return 0;
+}
+
+/* Checks the sums against the limit that each layer alone may have kept. */
+static int add_costs(struct model_spec *model, const struct layer *layer,
+                     struct violations *violations)
+{
+    for (int i = 0; i < layer->param_count; i++) {
+        if (layer->params[i].trainable)
+            model->parameter_count += shape_elements(&layer->params[i].shape);
+    }
+    model->flops += layer->flops;
+    if (model->parameter_count > SPEC_MAX_PARAMETERS)
+        return violations_add(
+            violations, layer->pointer,
+            "expected a network of at most %lld parameters, found %lld up "
+            "to this layer",
+            (long long)SPEC_MAX_PARAMETERS, (long long)model->parameter_count);
+    return 0;
+}
+
+int model_spec_resolve(struct model_spec *model, json_t *canonical,
+                       const struct shape *input, int64_t auto_units, const char *folded,
+                       struct violations *violations)
+{
+    for (int i = 0; i < model->layer_count; i++)
+        resolve_words(&model->layers[i],
+                      canonical_layer(canonical, model->layers[i].pointer), auto_units,
+                      violations);
+    if (violations->status != 0)
+        return violations->status;
+    int rc = check_all_are_read(model, violations);
+    if (rc != 0)
+        return rc;
+    fold_output(model, folded);
+    model->input = *input;
+    if (input->rank > 1 && strcmp(model->layers[0].op, "dense") == 0)
+        model->input = (struct shape){.rank = 1, .dims = {shape_elements(input)}};
+    for (int i = 0; i < model->layer_count; i++) {
+        struct layer *layer = &model->layers[i];
+        rc = layer->is_projection ? resolve_projection(model, i, violations) : 0;
+        if (rc == 0 && layer->op)
+            rc = layer->type->infer(model, i, layer, violations);
+        if (rc == 0)
+            rc = add_costs(model, layer, violations);
+        if (rc != 0)
+            return rc;
+    }
+    rc = drop_unneeded(model);
+    if (rc != 0) {
+        violations->status = rc;
+        return rc;
+    }
+    if (model->parameter_count == 0)
+        return violations_add(
+            violations, "/model/layers",
+            "expected at least one layer with parameters to train, such "
+            "as dense");
+    return 0;
+}
