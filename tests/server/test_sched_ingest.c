@@ -11,10 +11,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FACTS                                                                            \
     "{\"facts\":{\"kind\":\"table\",\"rows\":{\"train\":2,\"test\":0},\"columns\":[{"    \
