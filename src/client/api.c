@@ -6,7 +6,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ANSWER_MAX_BYTES ((size_t)256 << 20)

@@ -127,7 +127,8 @@ static int fault(const struct csv_reader *reader, enum csv_scan_status status,
         return error_set(err, ERR_TOO_LARGE,
                          "%s: a field of more than %zu bytes; is a quote left open?",
                          place, CSV_MAX_FIELD_BYTES);
-    return error_set(err, ERR_TOO_LARGE, "%s: more than %d fields",
+    return error_set(err, ERR_TOO_LARGE,
+                     "%s: more than %d fields; are the line ends lost?",
                      csv_format_place(reader, -1, place), FACTS_MAX_COLUMNS);
 }
 

@@ -12,7 +12,8 @@ static const struct {
     const char *description;
 } signatures[] = {
     {"\x93NUMPY", 6, FILE_NPY, "a NumPy array (.npy)"},
-    {"\x1f\x8b", 2, FILE_OTHER, "gzip inside gzip"},
+    {"\x1f\x8b\x08", 3, FILE_OTHER, "gzip inside gzip"},
+    {"\x1f\x8b", 2, FILE_OTHER, "the first bytes of a gzip file that was cut off"},
     {"PK\x03\x04", 4, FILE_OTHER,
      "a ZIP archive (.zip, .npz, .xlsx); of an .npz, send each array as .npy"},
     {"PK\x05\x06", 4, FILE_OTHER, "an empty ZIP archive"},

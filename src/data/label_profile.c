@@ -48,8 +48,8 @@ static void list(struct label_profile *profile, double number)
     size_t place = find(profile, number);
     if (is_at(profile, place, number))
         return;
-    if (profile->value_count == FACTS_MAX_CATEGORIES || !profile->integer || number < 0 ||
-        number > EXACT_INTEGER) {
+    if (profile->value_count == FACTS_MAX_CATEGORIES || !profile->integer ||
+        fabs(number) > EXACT_INTEGER) {
         profile->listed = false;
         return;
     }

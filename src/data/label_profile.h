@@ -1,8 +1,8 @@
 /*
  * What a pass over the labels of an arrays dataset finds out: statistics, and the
  * distinct integers as long as there are few. Labels are class numbers when they are one
- * integer a row, none of them negative, with at most FACTS_MAX_CATEGORIES distinct
- * values; they are then stored as codes, the places in the ascending list of values.
+ * integer a row, with at most FACTS_MAX_CATEGORIES distinct values; they are then stored
+ * as codes, the places in the ascending list of values.
  */
 #ifndef BACKPROP_LABEL_PROFILE_H
 #define BACKPROP_LABEL_PROFILE_H
@@ -20,7 +20,7 @@ struct label_profile {
     struct moments moments;
     double minimum, maximum;
     bool integer;
-    bool listed; /* the distinct values are (still) few non-negative integers */
+    bool listed; /* the distinct values are (still) few integers */
     size_t value_count;
     double *values; /* ascending; room for FACTS_MAX_CATEGORIES */
 };

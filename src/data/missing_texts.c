@@ -43,6 +43,20 @@ int missing_texts_init(struct missing_texts *missing, const char *list, struct e
     }
 }
 
+bool missing_texts_is_usual(const char *text, size_t length)
+{
+    if (length == 0)
+        return true;
+    for (const char *at = usual;; at++) {
+        size_t entry = strcspn(at, ",");
+        if (entry == length && memcmp(at, text, length) == 0)
+            return true;
+        at += entry;
+        if (*at == '\0')
+            return false;
+    }
+}
+
 void missing_texts_release(struct missing_texts *missing)
 {
     value_set_release(&missing->set);

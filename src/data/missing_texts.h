@@ -34,6 +34,9 @@ int missing_texts_init(struct missing_texts *missing, const char *list, struct e
     __attribute__((warn_unused_result));
 void missing_texts_release(struct missing_texts *missing);
 
+/* True if a text (without blanks around it) is one of the usual ones, or empty. */
+bool missing_texts_is_usual(const char *text, size_t length);
+
 /* True if a text (without blanks around it) means that there is no value. */
 static inline bool missing_texts_has(struct missing_texts *missing, const char *text,
                                      size_t length)

@@ -78,12 +78,13 @@ void preprocess_free(struct preprocess *preprocess);
 /*
  * The body of a predict request to numbers: {"rows": [{column: value}]} for a table,
  * {"inputs": [nested lists or flat list]} for arrays (dimensions of 1 may be left out or
- * put in). Numbers may come as strings, and a blank one is missing, as null and an absent
- * column are. An unknown category is treated as missing; an unknown column is a
- * violation, the target's and the ignored ones are passed over. At most `max_rows`. A
- * number is taken as precisely as training took it: by way of float32 for a table and for
- * float32 arrays. On success *ret_x is [rows, feature_count], to be freed by the caller;
- * otherwise ERR_INVALID with every violation, or ERR_NOMEM.
+ * put in). Numbers may come as strings; a blank one and the usual texts for a missing
+ * value ("NA", see missing_texts.h) are missing, as null and an absent column are. Blanks
+ * around a text are passed over, as in a table. An unknown category is treated as
+ * missing; an unknown column is a violation, the target's and the ignored ones are passed
+ * over. At most `max_rows`. A number is taken as precisely as training took it: by way of
+ * float32 for a table and for float32 arrays. On success *ret_x is [rows, feature_count],
+ * to be freed by the caller; otherwise ERR_INVALID with every violation, or ERR_NOMEM.
  */
 int preprocess_request(const struct preprocess *preprocess, const json_t *body,
                        size_t max_rows, float **ret_x, size_t *ret_rows,

@@ -10,11 +10,11 @@
 
 #include "base/memory.h"
 #include "preprocess_internal.h"
+#include "spec/canonical.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int no_memory(struct error *err)
@@ -331,18 +331,6 @@ static json_t *columns_json(const struct preprocess *preprocess)
     return list;
 }
 
-static json_t *dims_json(const struct shape *shape)
-{
-    json_t *list = json_array();
-    for (int i = 0; i < shape->rank; i++) {
-        if (json_array_append_new(list, json_integer(shape->dims[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
 static json_t *target_json(const struct preprocess *preprocess)
 {
     if (preprocess->target == TARGET_CATEGORY)
@@ -364,7 +352,7 @@ json_t *preprocess_to_json(const struct preprocess *preprocess)
                          texts_json(preprocess->ignored, preprocess->ignored_count),
                          "target", target_json(preprocess));
     return json_pack("{s:s, s:o, s:s, s:{s:f, s:f}, s:o}", "kind", kind, "sample_shape",
-                     dims_json(&preprocess->sample_shape), "element",
+                     canonical_shape(&preprocess->sample_shape), "element",
                      element_type_name(preprocess->element), "input", "shift",
                      preprocess->array.shift, "scale", preprocess->array.scale, "target",
                      target_json(preprocess));

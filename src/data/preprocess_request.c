@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "elements.h"
+#include "missing_texts.h"
 #include "number.h"
 #include "preprocess_internal.h"
 #include "spec/report.h"
@@ -63,6 +64,17 @@ static bool is_missing(const json_t *value)
            (json_is_string(value) && is_blank(json_string_value(value)));
 }
 
+/* The same of a number, for which a table may say it by a text such as "NA" too. */
+static bool is_missing_number(const json_t *value)
+{
+    if (!json_is_string(value))
+        return is_missing(value);
+    const char *text = json_string_value(value);
+    size_t length = json_string_length(value);
+    missing_texts_trim(&text, &length);
+    return missing_texts_is_usual(text, length) || is_missing(value);
+}
+
 static bool read_number(const json_t *value, double *ret_number)
 {
     if (json_is_string(value))
@@ -85,7 +97,7 @@ static void put_number(struct request *request, const struct preprocess_column *
                        const char *row_pointer, const json_t *value, float *ret_features)
 {
     double x = (double)NAN;
-    if (!is_missing(value)) {
+    if (!is_missing_number(value)) {
         if (!read_number(value, &x)) {
             refuse(request, row_pointer, column->name, value, "a number");
             return;
@@ -114,13 +126,14 @@ static int32_t find_equal_number(const struct preprocess_column *column, double 
     return MISSING_CODE;
 }
 
-typedef int compare_texts(const char *a, const char *b);
+typedef int compare_texts(const char *a, const char *b, size_t length);
 
 static int32_t find_text(const struct preprocess_column *column, const char *text,
-                         compare_texts *compare)
+                         size_t length, compare_texts *compare)
 {
     for (size_t i = 0; i < column->value_count; i++)
-        if (compare(column->values[i], text) == 0)
+        if (compare(column->values[i], text, length) == 0 &&
+            column->values[i][length] == '\0')
             return (int32_t)i;
     return MISSING_CODE;
 }
@@ -135,15 +148,23 @@ static bool has_only_numbers(const struct preprocess_column *column)
     return true;
 }
 
-/* As text; "3.0" is the 3 of a column of numbers. */
+/* As text, without blanks around it, as in a table; "3.0" is the 3 of a column of
+ * numbers. */
 static int32_t find_category_text(const struct preprocess_column *column,
                                   const char *text)
 {
     double number;
-    int32_t code = find_text(column, text, strcmp);
+    size_t length = strlen(text);
+    missing_texts_trim(&text, &length);
+    int32_t code = find_text(column, text, length, strncmp);
     if (code != MISSING_CODE || !parse_number(text, &number) || !has_only_numbers(column))
         return code;
     return find_equal_number(column, number);
+}
+
+static int32_t find_boolean(const struct preprocess_column *column, const char *text)
+{
+    return find_text(column, text, strlen(text), strncasecmp);
 }
 
 static int32_t find_category(const struct preprocess_column *column, const json_t *value)
@@ -151,11 +172,11 @@ static int32_t find_category(const struct preprocess_column *column, const json_
     if (json_is_string(value))
         return find_category_text(column, json_string_value(value));
     if (json_is_boolean(value)) /* a CSV may say True or TRUE */
-        return find_text(column, json_is_true(value) ? "true" : "false", strcasecmp);
+        return find_boolean(column, json_is_true(value) ? "true" : "false");
     if (json_is_integer(value)) {
         char text[INTEGER_TEXT_SIZE];
         snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        int32_t code = find_text(column, text, strcmp);
+        int32_t code = find_text(column, text, strlen(text), strncmp);
         if (code != MISSING_CODE)
             return code;
     }
@@ -224,10 +245,11 @@ static void put_row(struct request *request, const char *parent, size_t index,
     for (int i = 0; i < request->preprocess->input_count; i++) {
         const struct preprocess_column *column = &request->preprocess->inputs[i];
         const json_t *value = json_object_get(row, column->name);
-        if (column->required && is_missing(value))
-            refuse(request, at, column->name, value,
-                   column->type == COLUMN_NUMBER ? "a number" : "a text");
-        else if (column->type == COLUMN_NUMBER)
+        bool is_number = column->type == COLUMN_NUMBER;
+        if (column->required &&
+            (is_number ? is_missing_number(value) : is_missing(value)))
+            refuse(request, at, column->name, value, is_number ? "a number" : "a text");
+        else if (is_number)
             put_number(request, column, at, value, ret_features);
         else
             put_category(request, column, at, value, ret_features);

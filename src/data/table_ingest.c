@@ -124,7 +124,9 @@ static int profile_rows(struct table *table, struct error *err)
             return error_set(err, ERR_NOMEM, "no memory for the values of the columns");
     }
     if (rc == 0 && table->facts.train_rows == 0)
-        rc = error_set(err, ERR_INVALID, "the table has a header, but no rows");
+        rc = error_set(err, ERR_INVALID,
+                       "the table has a header, but no rows; are its line ends "
+                       "lost? (curl -d drops them, --data-binary keeps them)");
     return rc;
 }
 
@@ -170,25 +172,30 @@ static void drop_values(struct column_facts *column)
         column->type = COLUMN_TEXT;
 }
 
-/* The lists of categories must fit the facts: the longest ones are dropped. */
-static void limit_values(struct table *table)
+/* The lists of categories must fit the facts: the longest ones are dropped. They are
+ * measured once, because thousands of columns may have a thousand values each. */
+static int limit_values(struct table *table)
 {
-    size_t total = 0;
-    for (size_t i = 0; i < table->facts.column_count; i++)
-        total += values_bytes(&table->facts.columns[i]);
+    size_t count = table->facts.column_count, total = 0;
+    size_t *bytes = mem_alloc_array(count, sizeof(*bytes));
+    if (!bytes)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = values_bytes(&table->facts.columns[i]);
+        total += bytes[i];
+    }
     while (total > VALUES_MAX_BYTES) {
-        size_t largest = 0, largest_bytes = 0;
-        for (size_t i = 0; i < table->facts.column_count; i++) {
-            size_t bytes = values_bytes(&table->facts.columns[i]);
-            if (bytes > largest_bytes) {
+        size_t largest = 0;
+        for (size_t i = 1; i < count; i++)
+            if (bytes[i] > bytes[largest])
                 largest = i;
-                largest_bytes = bytes;
-            }
-        }
         drop_values(&table->facts.columns[largest]);
         table->profiles.items[largest].gave_up = true;
-        total -= largest_bytes;
+        total -= bytes[largest];
+        bytes[largest] = 0;
     }
+    free(bytes);
+    return 0;
 }
 
 static int work_facts_out(struct table *table, struct error *err)
@@ -206,7 +213,8 @@ static int work_facts_out(struct table *table, struct error *err)
         if (rc != 0)
             return error_set(err, rc, "no memory for the facts of a table");
     }
-    limit_values(table);
+    if (limit_values(table) != 0)
+        return error_set(err, ERR_NOMEM, "no memory for the facts of a table");
     return 0;
 }
 

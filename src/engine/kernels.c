@@ -30,12 +30,12 @@ MULTIVERSION void vector_clamp(real *y, real limit, size_t count)
         for (; i + LANES <= count; i += LANES) {                                         \
             for (size_t lane = 0; lane < LANES; lane++) {                                \
                 double value = (double)x[i + lane];                                      \
-                sums[lane] += term;                                                      \
+                sums[lane] += (term);                                                    \
             }                                                                            \
         }                                                                                \
         for (size_t lane = 0; i < count; i++, lane++) {                                  \
             double value = (double)x[i];                                                 \
-            sums[lane] += term;                                                          \
+            sums[lane] += (term);                                                        \
         }                                                                                \
         for (size_t half = LANES / 2; half > 0; half /= 2) {                             \
             for (size_t lane = 0; lane < half; lane++)                                   \

@@ -87,11 +87,10 @@ static int resolve_input(const struct column_request *request,
     const struct column_facts *column = &facts->columns[index];
     char name[FOUND_SIZE], at[POINTER_SIZE];
     if (column->type == COLUMN_TEXT)
-        return violations_add(
-            violations, request->name_pointer,
-            "expected a number or category column, found %s, which holds "
-            "text: too many different values to be categories",
-            found_string(column->name, name));
+        return violations_add(violations, request->name_pointer,
+                              "expected a number or category column, found %s, %s",
+                              found_string(column->name, name),
+                              text_column_fault(facts, column));
     if (request->type == COLUMN_NUMBER && column->type == COLUMN_CATEGORY)
         return violations_add(
             violations, pointer_key(at, request->pointer, "type"),

@@ -9,9 +9,9 @@
  *           255.
  *
  * A target is a category where its column is one, or where its column holds integers of
- * few values (20 in a table, FACTS_MAX_CATEGORIES for the labels of arrays); otherwise it
- * is a number, which is zscore normalized unless its mean and spread are near 0 and 1
- * already.
+ * few values: 20 in a table or where some are negative, FACTS_MAX_CATEGORIES for other
+ * labels of arrays. Otherwise it is a number, which is zscore normalized unless its mean
+ * and spread are near 0 and 1 already.
  */
 #ifndef BACKPROP_FEATURES_SPEC_H
 #define BACKPROP_FEATURES_SPEC_H

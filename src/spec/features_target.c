@@ -51,6 +51,15 @@ int report_unknown_column(const struct dataset_facts *facts,
         found_string(request->name, found), nearest_hint(&nearest, hint));
 }
 
+const char *text_column_fault(const struct dataset_facts *facts,
+                              const struct column_facts *column)
+{
+    if (column->missing >= facts->train_rows + facts->test_rows)
+        return "which has no values";
+    return "which holds text: too many different values, or too long ones, to tell "
+           "categories apart";
+}
+
 /* The column that is the target, or a violation. */
 static int find_table_target(const struct features_request *request,
                              const struct dataset_facts *facts, int *ret_column,
@@ -96,6 +105,8 @@ static enum target_type choose_type(const struct column_facts *column,
     if (column->type == COLUMN_CATEGORY)
         return TARGET_CATEGORY;
     size_t limit = kind == DATASET_TABLE ? TABLE_AUTO_CLASSES : FACTS_MAX_CATEGORIES;
+    if (column->minimum < 0)
+        limit = TABLE_AUTO_CLASSES; /* not class numbers, but -1 and 1 may be meant */
     bool few = column->value_count > 0 && column->value_count <= limit;
     return column->integer && few && column->width == 1 ? TARGET_CATEGORY : TARGET_NUMBER;
 }
@@ -113,7 +124,7 @@ static int resolve_category(const struct column_request *request,
             "expected a category with 2 to %d classes, found %s, which has %s",
             FACTS_MAX_CATEGORIES, name,
             column->value_count == 1        ? "1"
-            : column->type == COLUMN_NUMBER ? "fractions or too many different values"
+            : column->type == COLUMN_NUMBER ? "fractions, or too many or too large values"
                                             : "too many or none");
     if (request->normalization > NORMALIZE_NONE)
         rc =
@@ -171,11 +182,10 @@ int features_target_resolve(const struct features_request *request,
     const struct column_facts *column = &facts->columns[features->target_column];
     char name[FOUND_SIZE];
     if (column->type == COLUMN_TEXT)
-        return violations_add(
-            violations, target->pointer,
-            "expected a number or category column, found %s, which holds "
-            "text: too many different values to be classes",
-            found_string(column->name, name));
+        return violations_add(violations, target->pointer,
+                              "expected a number or category column, found %s, %s",
+                              found_string(column->name, name),
+                              text_column_fault(facts, column));
     features->target = target->type == CHOICE_AUTO ? choose_type(column, facts->kind)
                                                    : (enum target_type)target->type;
     if (features->target == TARGET_CATEGORY)

@@ -20,6 +20,10 @@ json_t *features_target_json(const struct features_spec *features,
                              const struct dataset_facts *facts,
                              struct violations *violations);
 
+/* Why a column of type text cannot be learned: what follows "found <name>, ". */
+const char *text_column_fault(const struct dataset_facts *facts,
+                              const struct column_facts *column);
+
 /* Says that the dataset has no column of the requested name, and which it has. Returns
  * ERR_INVALID. */
 int report_unknown_column(const struct dataset_facts *facts,

@@ -13,8 +13,9 @@ void checkpoint_row_release(struct checkpoint_row *row)
     *row = (struct checkpoint_row){0};
 }
 
-static int read_row(struct query *q, void *ret_row, struct error *err)
+static void read_row(struct query *q, bool is_listed, void *ret_row)
 {
+    (void)is_listed;
     struct checkpoint_row row = {0};
     query_read_text(q, 0, row.id, sizeof(row.id));
     query_read_text(q, 1, row.kind, sizeof(row.kind));
@@ -25,12 +26,7 @@ static int read_row(struct query *q, void *ret_row, struct error *err)
     row.metrics = query_copy_text(q, 6);
     row.bytes = (uint64_t)query_int(q, 7);
     query_read_text(q, 8, row.sha256, sizeof(row.sha256));
-    int rc = query_status(q, err);
-    if (rc < 0)
-        checkpoint_row_release(&row);
-    else
-        *(struct checkpoint_row *)ret_row = row;
-    return rc;
+    *(struct checkpoint_row *)ret_row = row;
 }
 
 static void release(void *row)

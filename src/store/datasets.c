@@ -18,8 +18,7 @@ void dataset_row_release(struct dataset_row *row)
     *row = (struct dataset_row){0};
 }
 
-static int read_columns(struct query *q, bool with_preview, struct dataset_row *ret_row,
-                        struct error *err)
+static void read_row(struct query *q, bool is_listed, void *ret_row)
 {
     struct dataset_row row = {0};
     query_read_text(q, 0, row.id, sizeof(row.id));
@@ -31,24 +30,9 @@ static int read_columns(struct query *q, bool with_preview, struct dataset_row *
     row.file_bytes = (uint64_t)query_int(q, 6);
     row.created_us = query_int(q, 7);
     row.facts = query_copy_text(q, 8);
-    if (with_preview)
+    if (!is_listed)
         row.preview = query_copy_text(q, 9);
-    int rc = query_status(q, err);
-    if (rc < 0)
-        dataset_row_release(&row);
-    else
-        *ret_row = row;
-    return rc;
-}
-
-static int read_full(struct query *q, void *ret_row, struct error *err)
-{
-    return read_columns(q, true, ret_row, err);
-}
-
-static int read_listed(struct query *q, void *ret_row, struct error *err)
-{
-    return read_columns(q, false, ret_row, err);
+    *(struct dataset_row *)ret_row = row;
 }
 
 static void release(void *row)
@@ -56,9 +40,8 @@ static void release(void *row)
     dataset_row_release(row);
 }
 
-static const struct row_type full_row = {sizeof(struct dataset_row), read_full, release};
-static const struct row_type listed_row = {sizeof(struct dataset_row), read_listed,
-                                           release};
+static const struct row_type dataset_type = {sizeof(struct dataset_row), read_row,
+                                             release};
 
 int datasets_insert(struct db *db, const struct dataset_row *row, struct error *err)
 {
@@ -87,7 +70,7 @@ int datasets_get(struct db *db, const char *id, struct dataset_row *ret_row,
     struct query q;
     query_begin(&q, db, "SELECT " COLUMNS ", preview FROM datasets WHERE id = :id");
     query_bind_text(&q, ":id", id);
-    return rows_read_one(&q, &full_row, "dataset", ret_row, err);
+    return rows_read_one(&q, &dataset_type, "dataset", ret_row, err);
 }
 
 int datasets_list(struct db *db, const struct page *page, struct dataset_row **ret_rows,
@@ -103,7 +86,7 @@ int datasets_list(struct db *db, const struct page *page, struct dataset_row **r
     query_bind_text(&q, ":after", page->after ? page->after : PAGE_START);
     query_bind_int(&q, ":limit", page->limit + 1);
     void *rows;
-    rc = rows_read(&q, &listed_row, (size_t)page->limit, &rows, ret_count, ret_has_more,
+    rc = rows_read(&q, &dataset_type, (size_t)page->limit, &rows, ret_count, ret_has_more,
                    err);
     if (rc == 0)
         *ret_rows = rows;

@@ -16,18 +16,14 @@ void event_row_release(struct event_row *row)
     *row = (struct event_row){0};
 }
 
-static int read_row(struct query *q, void *ret_row, struct error *err)
+static void read_row(struct query *q, bool is_listed, void *ret_row)
 {
+    (void)is_listed;
     struct event_row row = {.sequence = query_int(q, 0), .time_us = query_int(q, 1)};
     row.type = query_copy_text(q, 2);
     row.message = query_copy_text(q, 3);
     row.data = query_copy_text(q, 4);
-    int rc = query_status(q, err);
-    if (rc < 0)
-        event_row_release(&row);
-    else
-        *(struct event_row *)ret_row = row;
-    return rc;
+    *(struct event_row *)ret_row = row;
 }
 
 static void release(void *row)

@@ -29,8 +29,7 @@ void job_row_release(struct job_row *row)
     *row = (struct job_row){0};
 }
 
-static int read_columns(struct query *q, bool with_spec, struct job_row *ret_row,
-                        struct error *err)
+static void read_row(struct query *q, bool is_listed, void *ret_row)
 {
     struct job_row row = {0};
     query_read_text(q, 0, row.id, sizeof(row.id));
@@ -52,24 +51,9 @@ static int read_columns(struct query *q, bool with_spec, struct job_row *ret_row
     row.created_us = query_int(q, 16);
     row.started_us = query_int(q, 17);
     row.finished_us = query_int(q, 18);
-    if (with_spec)
+    if (!is_listed)
         row.spec = query_copy_text(q, 19);
-    int rc = query_status(q, err);
-    if (rc < 0)
-        job_row_release(&row);
-    else
-        *ret_row = row;
-    return rc;
-}
-
-static int read_full(struct query *q, void *ret_row, struct error *err)
-{
-    return read_columns(q, true, ret_row, err);
-}
-
-static int read_listed(struct query *q, void *ret_row, struct error *err)
-{
-    return read_columns(q, false, ret_row, err);
+    *(struct job_row *)ret_row = row;
 }
 
 static void release(void *row)
@@ -77,8 +61,7 @@ static void release(void *row)
     job_row_release(row);
 }
 
-static const struct row_type full_row = {sizeof(struct job_row), read_full, release};
-static const struct row_type listed_row = {sizeof(struct job_row), read_listed, release};
+static const struct row_type job_type = {sizeof(struct job_row), read_row, release};
 
 /* Clears some keys that are a day old; those that are left still count. */
 static int expire_keys(struct db *db, int64_t now_us, struct error *err)
@@ -223,7 +206,7 @@ int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct erro
                 "SELECT " COLUMNS ", s.spec FROM jobs AS j JOIN job_specs AS s"
                 " ON s.job = j.number WHERE j.id = :id");
     query_bind_text(&q, ":id", id);
-    return rows_read_one(&q, &full_row, "job", ret_row, err);
+    return rows_read_one(&q, &job_type, "job", ret_row, err);
 }
 
 /* [metadata?][status?]: each walks an index in list order and stops at the limit. CROSS
@@ -260,7 +243,7 @@ int jobs_list(struct db *db, const struct page *page, const struct job_filter *f
         query_bind_text(&q, ":value", filter->metadata_value);
     }
     void *rows;
-    rc = rows_read(&q, &listed_row, (size_t)page->limit, &rows, ret_count, ret_has_more,
+    rc = rows_read(&q, &job_type, (size_t)page->limit, &rows, ret_count, ret_has_more,
                    err);
     if (rc == 0)
         *ret_rows = rows;
@@ -321,5 +304,5 @@ int jobs_next(struct db *db, struct job_row *ret_row, struct error *err)
                 "SELECT " COLUMNS ", s.spec FROM jobs AS j JOIN job_specs AS s"
                 " ON s.job = j.number WHERE j.number = (SELECT number FROM " QUEUE
                 " ORDER BY priority DESC, number LIMIT 1)");
-    return rows_read_one(&q, &full_row, "job: the queue is empty", ret_row, err);
+    return rows_read_one(&q, &job_type, "job: the queue is empty", ret_row, err);
 }

@@ -19,8 +19,7 @@ void model_row_release(struct model_row *row)
     *row = (struct model_row){0};
 }
 
-static int read_columns(struct query *q, bool full, struct model_row *ret_row,
-                        struct error *err)
+static void read_row(struct query *q, bool is_listed, void *ret_row)
 {
     struct model_row row = {0};
     query_read_text(q, 0, row.id, sizeof(row.id));
@@ -32,28 +31,13 @@ static int read_columns(struct query *q, bool full, struct model_row *ret_row,
     row.parameter_count = query_int(q, 6);
     row.created_us = query_int(q, 7);
     row.metrics = query_copy_text(q, 8);
-    if (full) {
+    if (!is_listed) {
         row.spec = query_copy_text(q, 9);
         row.facts = query_copy_text(q, 10);
         row.preprocessing = query_copy_text(q, 11);
         row.formats = query_copy_text(q, 12);
     }
-    int rc = query_status(q, err);
-    if (rc < 0)
-        model_row_release(&row);
-    else
-        *ret_row = row;
-    return rc;
-}
-
-static int read_full(struct query *q, void *ret_row, struct error *err)
-{
-    return read_columns(q, true, ret_row, err);
-}
-
-static int read_listed(struct query *q, void *ret_row, struct error *err)
-{
-    return read_columns(q, false, ret_row, err);
+    *(struct model_row *)ret_row = row;
 }
 
 static void release(void *row)
@@ -61,9 +45,7 @@ static void release(void *row)
     model_row_release(row);
 }
 
-static const struct row_type full_row = {sizeof(struct model_row), read_full, release};
-static const struct row_type listed_row = {sizeof(struct model_row), read_listed,
-                                           release};
+static const struct row_type model_type = {sizeof(struct model_row), read_row, release};
 
 int models_insert(struct db *db, const struct model_row *row, struct error *err)
 {
@@ -97,7 +79,7 @@ int models_get(struct db *db, const char *id, struct model_row *ret_row,
                 "SELECT " COLUMNS ", spec, facts, preprocessing, formats FROM models"
                 " WHERE id = :id");
     query_bind_text(&q, ":id", id);
-    return rows_read_one(&q, &full_row, "model", ret_row, err);
+    return rows_read_one(&q, &model_type, "model", ret_row, err);
 }
 
 int models_list(struct db *db, const struct page *page, struct model_row **ret_rows,
@@ -113,7 +95,7 @@ int models_list(struct db *db, const struct page *page, struct model_row **ret_r
     query_bind_text(&q, ":after", page->after ? page->after : PAGE_START);
     query_bind_int(&q, ":limit", page->limit + 1);
     void *rows;
-    rc = rows_read(&q, &listed_row, (size_t)page->limit, &rows, ret_count, ret_has_more,
+    rc = rows_read(&q, &model_type, (size_t)page->limit, &rows, ret_count, ret_has_more,
                    err);
     if (rc == 0)
         *ret_rows = rows;

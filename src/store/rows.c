@@ -22,6 +22,17 @@ struct rows {
     size_t count, capacity;
 };
 
+/* *ret_row is empty after a failure. */
+static int read_row(struct query *q, const struct row_type *type, bool is_listed,
+                    void *ret_row, struct error *err)
+{
+    type->read(q, is_listed, ret_row);
+    int rc = query_status(q, err);
+    if (rc < 0)
+        type->release(ret_row);
+    return rc;
+}
+
 static int add(struct rows *rows, struct query *q, struct error *err)
 {
     if (rows->count == rows->capacity) {
@@ -32,7 +43,8 @@ static int add(struct rows *rows, struct query *q, struct error *err)
         rows->items = items;
         rows->capacity = capacity;
     }
-    int rc = rows->type->read(q, rows->items + rows->count * rows->type->size, err);
+    char *row = rows->items + rows->count * rows->type->size;
+    int rc = read_row(q, rows->type, true, row, err);
     if (rc == 0)
         rows->count++;
     return rc;
@@ -83,7 +95,7 @@ int rows_read_one(struct query *q, const struct row_type *type, const char *what
 {
     int rc = query_step(q, err);
     if (rc > 0)
-        rc = type->read(q, ret_row, err);
+        rc = read_row(q, type, false, ret_row, err);
     else if (rc == 0)
         rc = error_set(err, ERR_NOT_FOUND, "there is no such %s", what);
     query_end(q);

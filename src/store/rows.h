@@ -12,10 +12,11 @@
 #define PAGE_START "~"
 
 /* How one row of a table family is read from a query and freed. `read` sets the whole
- * row, or on failure nothing. */
+ * row; it need not look for failures, which stick to the query. Rows of a list may leave
+ * out what is long. `release` empties the row. */
 struct row_type {
     size_t size;
-    int (*read)(struct query *q, void *ret_row, struct error *err);
+    void (*read)(struct query *q, bool is_listed, void *ret_row);
     void (*release)(void *row);
 };
 
@@ -25,7 +26,7 @@ int page_check(const struct page *page, struct error *err)
 
 /* Reads what `q` gives and ends it. At most `limit` rows are kept (0: all); *ret_has_more
  * (may be NULL) tells that there was another, so ask for one more than the limit.
- * *ret_rows is a new array of *ret_count rows, never NULL. */
+ * *ret_rows is a new array of *ret_count listed rows, never NULL. */
 int rows_read(struct query *q, const struct row_type *type, size_t limit, void **ret_rows,
               size_t *ret_count, bool *ret_has_more, struct error *err)
     __attribute__((warn_unused_result));

@@ -31,8 +31,9 @@ void token_row_release(struct token_row *row)
     *row = (struct token_row){0};
 }
 
-static int read_row(struct query *q, void *ret_row, struct error *err)
+static void read_row(struct query *q, bool is_listed, void *ret_row)
 {
+    (void)is_listed;
     struct token_row row = {0};
     query_read_text(q, 0, row.id, sizeof(row.id));
     row.name = query_copy_text(q, 1);
@@ -40,12 +41,7 @@ static int read_row(struct query *q, void *ret_row, struct error *err)
     row.created_us = query_int(q, 3);
     row.expires_us = query_int(q, 4);
     row.last_used_us = query_int(q, 5);
-    int rc = query_status(q, err);
-    if (rc < 0)
-        token_row_release(&row);
-    else
-        *(struct token_row *)ret_row = row;
-    return rc;
+    *(struct token_row *)ret_row = row;
 }
 
 static void release(void *row)

@@ -151,6 +151,23 @@ static void test_unknown_category_is_all_zeros(void **state)
                    expected, 1, TABLE_FEATURES);
 }
 
+/* So that rows can be sent as they stood in the file. */
+static void test_texts_are_taken_as_a_table_takes_them(void **state)
+{
+    (void)state;
+    static const float expected[3][TABLE_FEATURES] = {{0, 1, 0, 1, 0, 1, 0, 0.5F},
+                                                      {0, 1, 1, 0, 0, 0, 0, 0.5F},
+                                                      {0, 1, 0, 0, 0, 0, 0, 0.5F}};
+    assert_numbers(table_text,
+                   "{'rows': [{'Age': 'NA', 'Sex': ' male ', 'Class': ' 2', 'Fare': 1},"
+                   "{'Age': ' n/a ', 'Sex': 'female\\t', 'Class': 'NA', 'Fare': 1},"
+                   "{'Age': '?', 'Sex': 'mal', 'Class': '', 'Fare': 1}]}",
+                   &expected[0][0], 3, TABLE_FEATURES);
+    ASSERT_VIOLATIONS(table_text, "{'rows': [{'Fare': 'NA'}, {'Fare': 1, 'Age': 'N A'}]}",
+                      {"/rows/0/Fare", "expected a number, found \"NA\""},
+                      {"/rows/1/Age", "expected a number, found \"N A\""});
+}
+
 static void test_booleans_match_texts_of_any_case(void **state)
 {
     (void)state;
@@ -218,7 +235,7 @@ static void test_numbers_out_of_range_are_violations(void **state)
     ASSERT_VIOLATIONS(
         table_text,
         "{'rows': [{'Age': 1e39, 'Fare': 1}, {'Age': '-1e400', 'Fare': 1},"
-        "{'Age': 'nan', 'Fare': 'Infinity'}]}",
+        "{'Age': '-inf', 'Fare': 'Infinity'}]}",
         {"/rows/0/Age", "range of float32"}, {"/rows/1/Age", "expected a number"},
         {"/rows/2/Age", "expected a number"}, {"/rows/2/Fare", "expected a number"});
     static const char narrow[] = "{'kind': 'table', 'inputs': [{'name': 'x', 'type': "
@@ -340,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_absent_null_and_blank_values_are_missing),
         cmocka_unit_test(test_numbers_may_be_texts_and_categories_numbers),
         cmocka_unit_test(test_unknown_category_is_all_zeros),
+        cmocka_unit_test(test_texts_are_taken_as_a_table_takes_them),
         cmocka_unit_test(test_booleans_match_texts_of_any_case),
         cmocka_unit_test(test_target_column_is_passed_over),
         cmocka_unit_test(test_all_violations_are_reported_at_once),

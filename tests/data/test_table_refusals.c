@@ -48,7 +48,8 @@ static void test_tables_without_rows_are_refused(void **state)
     (void)state;
     struct ingest_run run;
     ingest_run_text(&run, "table", "a,b\n");
-    assert_refused(&run, ERR_INVALID, "/table", "a header, but no rows");
+    assert_refused(&run, ERR_INVALID, "/table",
+                   "a header, but no rows; are its line ends lost?");
     ingest_run_release(&run);
     ingest_run_text(&run, "table", "");
     assert_refused(&run, ERR_INVALID, "/table", "an empty file");

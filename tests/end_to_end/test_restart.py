@@ -7,6 +7,9 @@ import unittest
 
 from service import Service, spec, spirals_csv
 
+ROWS = 400
+LONG_SECONDS = 4  # a job that can be interrupted in the middle
+
 
 def workers_of(pid):
     """Process IDs of the daemon's children."""
@@ -19,9 +22,15 @@ class RestartTest(unittest.TestCase):
         self.service = Service("--workers", "1")
         self.addCleanup(self.service.remove)
         path = self.service.folder / "spirals.csv"
-        path.write_text(spirals_csv())
+        path.write_text(spirals_csv(ROWS))
         self.dataset = self.service.client.upload(path)["id"]
-        self.body = spec(self.dataset, "arm", units=128, epochs=4000)
+        self.body = spec(self.dataset, "arm", units=128, epochs=self.epochs_of(LONG_SECONDS))
+
+    def epochs_of(self, seconds):
+        """So many epochs take about so long here, be it a sanitizer's build or a busy machine."""
+        job = self.service.client.submit(spec(self.dataset, "arm", units=128, epochs=100))
+        latest = self.service.client.wait(job["id"], timeout=120)["metrics"]["latest"]
+        return max(100, int(seconds * latest["samples_per_second"] / ROWS))
 
     def running(self, job, seconds=20):
         deadline = time.monotonic() + seconds

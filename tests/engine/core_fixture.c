@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static json_t *parse(const char *text)

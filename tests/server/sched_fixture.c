@@ -380,3 +380,46 @@ int fixture_count_events(struct sched_fixture *fixture, const char *id, const ch
     has_event(&wait);
     return wait.count;
 }
+
+int fixture_setup(void **state)
+{
+    struct sched_fixture *fixture = calloc(1, sizeof(*fixture));
+    fixture_init(fixture);
+    *state = fixture;
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    fixture_release(*state);
+    free(*state);
+    return 0;
+}
+
+void answer_take(void *context, int rc, const char *json, size_t length,
+                 const struct error *err)
+{
+    struct answer *answer = context;
+    pthread_mutex_lock(&answer->fixture->lock);
+    answer->calls++;
+    answer->rc = rc;
+    snprintf(answer->json, sizeof(answer->json), "%.*s", (int)length, json ? json : "");
+    snprintf(answer->text, sizeof(answer->text), "%s", err ? err->text : "");
+    pthread_mutex_unlock(&answer->fixture->lock);
+    fixture_notify(answer->fixture);
+}
+
+bool answer_is_there(void *context)
+{
+    struct answer *answer = context;
+    pthread_mutex_lock(&answer->fixture->lock);
+    bool is_there = answer->calls > 0;
+    pthread_mutex_unlock(&answer->fixture->lock);
+    return is_there;
+}
+
+void fixture_expect_text(const char *text, const char *part)
+{
+    if (!text || !strstr(text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, text ? text : "nothing");
+}

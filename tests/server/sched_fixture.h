@@ -31,6 +31,10 @@ void fixture_start(struct sched_fixture *fixture);
 void fixture_stop(struct sched_fixture *fixture, int64_t patience_ns);
 void fixture_release(struct sched_fixture *fixture);
 
+/* For cmocka: *state is a new fixture that was initialised, not started. */
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+
 /* A job in the queue, with a script for its worker. Does not wake the scheduler. */
 struct job_wish {
     const char *script;
@@ -74,5 +78,22 @@ int fixture_count_events(struct sched_fixture *fixture, const char *id, const ch
 void fixture_notify(struct sched_fixture *fixture);
 void fixture_wait_until(struct sched_fixture *fixture, bool (*is_so)(void *context),
                         void *context);
+
+/* What a worker answered to an ingest or a question: how often, and with what. */
+struct answer {
+    struct sched_fixture *fixture;
+    int calls, rc;
+    char json[2048], text[512];
+};
+
+/* The callback, with the answer as its context. */
+void answer_take(void *context, int rc, const char *json, size_t length,
+                 const struct error *err);
+
+/* For fixture_wait_until(). */
+bool answer_is_there(void *context);
+
+/* Fails the test unless `part` is in `text`. */
+void fixture_expect_text(const char *text, const char *part);
 
 #endif

@@ -15,34 +15,12 @@
 
 #include <cmocka.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define GOOD "progress 3;metrics 5;model 64;done completed"
 #define MUCH_TIME (30 * CLOCK_NS_PER_SECOND)
-
-static int setup(void **state)
-{
-    struct sched_fixture *fixture = calloc(1, sizeof(*fixture));
-    fixture_init(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_release(*state);
-    free(*state);
-    return 0;
-}
-
-static void expect_text(const char *text, const char *part)
-{
-    if (!text || !strstr(text, part))
-        fail_msg("\"%s\" is not in \"%s\"", part, text ? text : "nothing");
-}
 
 /* ---- one job ---- */
 
@@ -59,8 +37,8 @@ static void test_job_runs_to_its_end_with_a_model(void **state)
     assert_int_equal(job.attempt, 1);
     assert_true(id_is_valid("mdl", job.model));
     assert_int_equal(strlen(job.weights_sha256), 64);
-    expect_text(job.progress, "\"step\":3");
-    expect_text(job.metrics, "0.25");
+    fixture_expect_text(job.progress, "\"step\":3");
+    fixture_expect_text(job.metrics, "0.25");
     assert_null(job.error);
 
     struct model_row model;
@@ -73,8 +51,8 @@ static void test_job_runs_to_its_end_with_a_model(void **state)
     assert_int_equal(bytes[63], 63);
     assert_string_equal(model.sha256, job.weights_sha256);
     assert_int_equal(model.parameter_count, 16);
-    expect_text(model.preprocessing, "table");
-    expect_text(model.metrics, "0.5");
+    fixture_expect_text(model.preprocessing, "table");
+    fixture_expect_text(model.metrics, "0.5");
     model_row_release(&model);
     job_row_release(&job);
 }
@@ -178,9 +156,9 @@ static void test_failed_message_fails_the_job_without_another_try(void **state)
         fixture_get_job(f, id, &job);
         assert_string_equal(job.stop_reason, codes[i]);
         assert_int_equal(job.attempt, 1);
-        expect_text(job.error, "It went wrong.");
-        expect_text(job.error, "Row 7.");
-        expect_text(job.error, "row 7 is odd");
+        fixture_expect_text(job.error, "It went wrong.");
+        fixture_expect_text(job.error, "Row 7.");
+        fixture_expect_text(job.error, "row 7 is odd");
         job_row_release(&job);
     }
 }
@@ -531,7 +509,7 @@ static void test_worker_without_a_lease_writes_nothing_and_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(test_job_runs_to_its_end_with_a_model),
         TEST(test_metrics_of_a_job_are_stored_with_what_is_not_finite),
         TEST(test_model_larger_than_a_chunk_arrives_whole),

@@ -21,27 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-    struct sched_fixture *fixture = calloc(1, sizeof(*fixture));
-    fixture_init(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_release(*state);
-    free(*state);
-    return 0;
-}
-
-static void expect_text(const char *text, const char *part)
-{
-    if (!text || !strstr(text, part))
-        fail_msg("\"%s\" is not in \"%s\"", part, text ? text : "nothing");
-}
-
 /* A job with a script and one attempt has to fail as crashed, and its error to say
  * `part`. */
 static void expect_crash(struct sched_fixture *f, const char *script, const char *part)
@@ -53,8 +32,8 @@ static void expect_crash(struct sched_fixture *f, const char *script, const char
     struct job_row job;
     fixture_get_job(f, id, &job);
     assert_string_equal(job.stop_reason, "worker_crashed");
-    expect_text(job.error, "\"code\":\"worker_crashed\"");
-    expect_text(job.error, part);
+    fixture_expect_text(job.error, "\"code\":\"worker_crashed\"");
+    fixture_expect_text(job.error, part);
     assert_string_equal(job.model, "");
     job_row_release(&job);
     assert_int_equal(fixture_count_events(f, id, "worker_crashed"), 1);
@@ -74,10 +53,10 @@ static void test_crash_is_told_with_signal_progress_and_last_words(void **state)
     fixture_wait(f, id, JOB_FAILED);
     struct job_row job;
     fixture_get_job(f, id, &job);
-    expect_text(job.error, "signal 11 (SIGSEGV, Segmentation fault)");
-    expect_text(job.error, "Attempt 1 of 1.");
-    expect_text(job.error, "\\\"step\\\":41");
-    expect_text(job.error, "about to fall");
+    fixture_expect_text(job.error, "signal 11 (SIGSEGV, Segmentation fault)");
+    fixture_expect_text(job.error, "Attempt 1 of 1.");
+    fixture_expect_text(job.error, "\\\"step\\\":41");
+    fixture_expect_text(job.error, "about to fall");
     job_row_release(&job);
 }
 
@@ -221,7 +200,7 @@ static void test_crashed_job_is_tried_again_from_its_last_checkpoint(void **stat
     fixture_wait_event(f, id, "resumed", text, sizeof(text));
     assert_string_equal(text, "Going on from the checkpoint at step 60.");
     fixture_wait_event(f, id, "note", text, sizeof(text));
-    expect_text(text, "bytes=60 ");
+    fixture_expect_text(text, "bytes=60 ");
 }
 
 static void test_job_is_given_up_after_its_last_attempt(void **state)
@@ -236,8 +215,8 @@ static void test_job_is_given_up_after_its_last_attempt(void **state)
     fixture_get_job(f, id, &job);
     assert_int_equal(job.attempt, 2);
     assert_string_equal(job.stop_reason, "worker_crashed");
-    expect_text(job.error, "SIGFPE");
-    expect_text(job.error, "Attempt 2 of 2.");
+    fixture_expect_text(job.error, "SIGFPE");
+    fixture_expect_text(job.error, "Attempt 2 of 2.");
     job_row_release(&job);
     assert_int_equal(fixture_count_events(f, id, "worker_crashed"), 2);
 }
@@ -324,7 +303,7 @@ static void test_checkpoint_that_the_worker_refuses_is_passed_over(void **state)
     fixture_wait(f, id, JOB_FAILED);
     struct job_row job;
     fixture_get_job(f, id, &job);
-    expect_text(job.error, "exit status 0");
+    fixture_expect_text(job.error, "exit status 0");
     assert_int_equal(job.attempt, 3);
     job_row_release(&job);
     fixture_wait_event(f, id, "note", text, sizeof(text));
@@ -343,7 +322,7 @@ static void test_missing_dataset_file_fails_the_job_at_once(void **state)
     struct job_row job;
     fixture_get_job(f, id, &job);
     assert_string_equal(job.stop_reason, "internal_error");
-    expect_text(job.error, "dataset");
+    fixture_expect_text(job.error, "dataset");
     assert_null(strstr(job.error, f->dir));
     job_row_release(&job);
 }
@@ -404,7 +383,7 @@ static void test_worker_that_does_not_start_counts_as_a_crash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(test_crash_is_told_with_signal_progress_and_last_words),
         TEST(test_crashed_job_leaves_its_neighbour_alone),
         TEST(test_exit_status_without_an_end_is_a_crash),

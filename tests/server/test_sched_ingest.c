@@ -11,63 +11,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FACTS                                                                            \
     "{\"facts\":{\"kind\":\"table\",\"rows\":{\"train\":2,\"test\":0},\"columns\":[{"    \
     "\"name\":\"a\",\"type\":\"text\",\"missing\":0}]}}"
-
-struct ingest_result {
-    struct sched_fixture *fixture;
-    int calls, rc;
-    char json[2048], text[512];
-};
-
-static int setup(void **state)
-{
-    struct sched_fixture *fixture = calloc(1, sizeof(*fixture));
-    fixture_init(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_release(*state);
-    free(*state);
-    return 0;
-}
-
-static void expect_text(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("\"%s\" is not in \"%s\"", part, text);
-}
-
-static void done(void *context, int rc, const char *json, size_t length,
-                 const struct error *err)
-{
-    struct ingest_result *result = context;
-    pthread_mutex_lock(&result->fixture->lock);
-    result->calls++;
-    result->rc = rc;
-    snprintf(result->json, sizeof(result->json), "%.*s", (int)length, json ? json : "");
-    snprintf(result->text, sizeof(result->text), "%s", err ? err->text : "");
-    pthread_mutex_unlock(&result->fixture->lock);
-    fixture_notify(result->fixture);
-}
-
-static bool is_done(void *context)
-{
-    struct ingest_result *result = context;
-    pthread_mutex_lock(&result->fixture->lock);
-    bool so = result->calls > 0;
-    pthread_mutex_unlock(&result->fixture->lock);
-    return so;
-}
 
 static int open_null(void)
 {
@@ -76,9 +25,9 @@ static int open_null(void)
     return fd;
 }
 
-static int ask(struct sched_fixture *f, const char *script, struct ingest_result *result)
+static int ask(struct sched_fixture *f, const char *script, struct answer *result)
 {
-    *result = (struct ingest_result){.fixture = f};
+    *result = (struct answer){.fixture = f};
     json_t *options = json_pack("{s:s}", "script", script);
     char *text = json_dumps(options, 0);
     struct ingest_job job = {.part_count = 2,
@@ -86,7 +35,7 @@ static int ask(struct sched_fixture *f, const char *script, struct ingest_result
                              .part_fds = {open_null(), open_null()},
                              .output_fd = open_null(),
                              .options = text,
-                             .done = done,
+                             .done = answer_take,
                              .context = result};
     struct error err = {0};
     int rc = sched_ingest(f->sched, &job, &err);
@@ -95,11 +44,10 @@ static int ask(struct sched_fixture *f, const char *script, struct ingest_result
     return rc;
 }
 
-static void ingest(struct sched_fixture *f, const char *script,
-                   struct ingest_result *result)
+static void ingest(struct sched_fixture *f, const char *script, struct answer *result)
 {
     assert_int_equal(ask(f, script, result), 0);
-    fixture_wait_until(f, is_done, result);
+    fixture_wait_until(f, answer_is_there, result);
 }
 
 static int open_descriptors(void)
@@ -115,22 +63,22 @@ static int open_descriptors(void)
 static void test_facts_are_passed_on(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result result;
+    struct answer result;
     fixture_start(f);
     ingest(f, "json 17 {\"bytes\":10};json 23 " FACTS, &result);
     assert_int_equal(result.rc, 0);
-    expect_text(result.json, "\"kind\":\"table\"");
+    fixture_expect_text(result.json, "\"kind\":\"table\"");
 }
 
 static void test_refusals_are_passed_on_with_their_violations(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result result;
+    struct answer result;
     fixture_start(f);
     ingest(f, "failed invalid_data", &result);
     assert_int_equal(result.rc, ERR_INVALID);
-    expect_text(result.json, "row 7 is odd");
-    expect_text(result.text, "It went wrong.");
+    fixture_expect_text(result.json, "row 7 is odd");
+    fixture_expect_text(result.text, "It went wrong.");
     ingest(f, "failed too_large", &result);
     assert_int_equal(result.rc, ERR_TOO_LARGE);
     ingest(f, "failed out_of_memory", &result);
@@ -140,29 +88,29 @@ static void test_refusals_are_passed_on_with_their_violations(void **state)
 static void test_failure_before_ready_is_passed_on(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result result;
+    struct answer result;
     fixture_start(f);
     ingest(f, "unready", &result);
     assert_int_equal(result.rc, ERR_INTERNAL);
-    expect_text(result.text, "It went wrong.");
+    fixture_expect_text(result.text, "It went wrong.");
 }
 
 static void test_crash_of_an_ingest_worker_is_told(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result result;
+    struct answer result;
     fixture_start(f);
     ingest(f, "crash 11", &result);
     assert_int_equal(result.rc, ERR_INTERNAL);
-    expect_text(result.text, "SIGSEGV");
+    fixture_expect_text(result.text, "SIGSEGV");
     ingest(f, "exit 0", &result);
-    expect_text(result.text, "exit status 0");
+    fixture_expect_text(result.text, "exit status 0");
 }
 
 static void test_lies_of_an_ingest_worker_are_refused(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result result;
+    struct answer result;
     fixture_start(f);
     static const char *const scripts[] = {
         "json 23 {};hang",  "json 23 {\"facts\":{\"kind\":\"cheese\"}};hang",
@@ -173,25 +121,25 @@ static void test_lies_of_an_ingest_worker_are_refused(void **state)
     for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
         ingest(f, scripts[i], &result);
         assert_int_equal(result.rc, ERR_INTERNAL);
-        expect_text(result.text, "spoke out of protocol");
+        fixture_expect_text(result.text, "spoke out of protocol");
     }
 }
 
 static void test_silent_ingest_worker_is_killed(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result result;
+    struct answer result;
     f->config.silence_ns = CLOCK_NS_PER_SECOND / 5;
     fixture_start(f);
     ingest(f, "hang", &result);
-    expect_text(result.text, "silent");
+    fixture_expect_text(result.text, "silent");
 }
 
 static void
 test_waiting_ingests_have_their_turn_and_all_descriptors_are_closed(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result results[12], last;
+    struct answer results[12], last;
     fixture_start(f);
     ingest(f, "json 23 " FACTS, &last);
     int before = open_descriptors();
@@ -199,7 +147,7 @@ test_waiting_ingests_have_their_turn_and_all_descriptors_are_closed(void **state
         assert_int_equal(ask(f, i % 3 == 1 ? "crash 9" : "json 23 " FACTS, &results[i]),
                          0);
     for (int i = 0; i < 12; i++) {
-        fixture_wait_until(f, is_done, &results[i]);
+        fixture_wait_until(f, answer_is_there, &results[i]);
         assert_int_equal(results[i].rc, i % 3 == 1 ? ERR_INTERNAL : 0);
         assert_int_equal(results[i].calls, 1);
     }
@@ -211,7 +159,7 @@ test_waiting_ingests_have_their_turn_and_all_descriptors_are_closed(void **state
 static void test_too_many_ingests_are_refused_at_once(void **state)
 {
     struct sched_fixture *f = *state;
-    static struct ingest_result results[65];
+    static struct answer results[65];
     fixture_start(f);
     for (int i = 0; i < 64; i++)
         assert_int_equal(ask(f, "hang", &results[i]), 0);
@@ -229,7 +177,7 @@ static void test_too_many_ingests_are_refused_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(test_facts_are_passed_on),
         TEST(test_refusals_are_passed_on_with_their_violations),
         TEST(test_failure_before_ready_is_passed_on),

@@ -8,78 +8,28 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct reply {
-    struct sched_fixture *fixture;
-    int calls, rc;
-    char json[2048], text[512];
-};
-
-static int setup(void **state)
-{
-    struct sched_fixture *fixture = calloc(1, sizeof(*fixture));
-    fixture_init(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_release(*state);
-    free(*state);
-    return 0;
-}
-
-static void expect_text(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("\"%s\" is not in \"%s\"", part, text);
-}
-
-static void done(void *context, int rc, const char *json, size_t length,
-                 const struct error *err)
-{
-    struct reply *reply = context;
-    pthread_mutex_lock(&reply->fixture->lock);
-    reply->calls++;
-    reply->rc = rc;
-    snprintf(reply->json, sizeof(reply->json), "%.*s", (int)length, json ? json : "");
-    snprintf(reply->text, sizeof(reply->text), "%s", err ? err->text : "");
-    pthread_mutex_unlock(&reply->fixture->lock);
-    fixture_notify(reply->fixture);
-}
-
-static bool is_done(void *context)
-{
-    struct reply *reply = context;
-    pthread_mutex_lock(&reply->fixture->lock);
-    bool so = reply->calls > 0;
-    pthread_mutex_unlock(&reply->fixture->lock);
-    return so;
-}
-
 static void put(struct sched_fixture *f, const char *model, const char *body,
-                struct reply *reply)
+                struct answer *reply)
 {
-    *reply = (struct reply){.fixture = f};
+    *reply = (struct answer){.fixture = f};
     struct error err = {0};
-    int rc = sched_ask(f->sched, model, "predict", strdup(body), strlen(body), done,
-                       reply, &err);
+    int rc = sched_ask(f->sched, model, "predict", strdup(body), strlen(body),
+                       answer_take, reply, &err);
     assert_int_equal(rc, 0);
 }
 
 static void ask(struct sched_fixture *f, const char *model, const char *body,
-                struct reply *reply)
+                struct answer *reply)
 {
     put(f, model, body, reply);
-    fixture_wait_until(f, is_done, reply);
+    fixture_wait_until(f, answer_is_there, reply);
     assert_int_equal(reply->calls, 1);
 }
 
-static int process_of(const struct reply *reply)
+static int process_of(const struct answer *reply)
 {
     const char *at = strstr(reply->json, "\"pid\":");
     assert_non_null(at);
@@ -97,14 +47,14 @@ static void test_model_is_loaded_once_and_stays_warm(void **state)
 {
     struct sched_fixture *f = *state;
     char model[ID_SIZE];
-    struct reply first, second;
+    struct answer first, second;
     fixture_start(f);
     fixture_add_model(f, "", 2500000, model);
     ask(f, model, "{\"rows\":[]}", &first);
     assert_int_equal(first.rc, 0);
-    expect_text(first.json, "\"status\":200");
-    expect_text(first.json, "predict\\n{\\\"rows\\\":[]}");
-    expect_text(first.json, "\"bytes\":2500000");
+    fixture_expect_text(first.json, "\"status\":200");
+    fixture_expect_text(first.json, "predict\\n{\\\"rows\\\":[]}");
+    fixture_expect_text(first.json, "\"bytes\":2500000");
     ask(f, model, "again", &second);
     assert_int_equal(process_of(&first), process_of(&second));
     assert_int_equal(started(f), 1);
@@ -113,7 +63,7 @@ static void test_model_is_loaded_once_and_stays_warm(void **state)
 static void test_unknown_model_is_not_found(void **state)
 {
     struct sched_fixture *f = *state;
-    struct reply reply;
+    struct answer reply;
     fixture_start(f);
     ask(f, "mdl_00000000000000000000000000", "x", &reply);
     assert_int_equal(reply.rc, ERR_NOT_FOUND);
@@ -123,7 +73,7 @@ static void test_longest_unused_model_makes_room(void **state)
 {
     struct sched_fixture *f = *state; /* room for two */
     char a[ID_SIZE], b[ID_SIZE], c[ID_SIZE];
-    struct reply reply, again;
+    struct answer reply, again;
     fixture_start(f);
     fixture_add_model(f, "", 4, a);
     fixture_add_model(f, "", 4, b);
@@ -144,14 +94,14 @@ static void test_more_models_than_room_are_all_answered(void **state)
 {
     struct sched_fixture *f = *state;
     char models[5][ID_SIZE];
-    struct reply replies[25];
+    struct answer replies[25];
     fixture_start(f);
     for (int i = 0; i < 5; i++)
         fixture_add_model(f, "", 4, models[i]);
     for (int i = 0; i < 25; i++)
         put(f, models[i % 5], "x", &replies[i]);
     for (int i = 0; i < 25; i++) {
-        fixture_wait_until(f, is_done, &replies[i]);
+        fixture_wait_until(f, answer_is_there, &replies[i]);
         assert_int_equal(replies[i].rc, 0);
         struct sched_stats stats;
         sched_stats(f->sched, &stats);
@@ -163,17 +113,17 @@ static void test_crash_takes_only_the_question_that_caused_it(void **state)
 {
     struct sched_fixture *f = *state;
     char model[ID_SIZE];
-    struct reply replies[5];
+    struct answer replies[5];
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
     for (int i = 0; i < 5; i++)
         put(f, model, i == 2 ? "crash" : "x", &replies[i]);
     for (int i = 0; i < 5; i++) {
-        fixture_wait_until(f, is_done, &replies[i]);
+        fixture_wait_until(f, answer_is_there, &replies[i]);
         assert_int_equal(replies[i].calls, 1);
         assert_int_equal(replies[i].rc, i == 2 ? ERR_INTERNAL : 0);
     }
-    expect_text(replies[2].text, "SIGSEGV");
+    fixture_expect_text(replies[2].text, "SIGSEGV");
     assert_int_equal(process_of(&replies[0]), process_of(&replies[1]));
     assert_int_not_equal(process_of(&replies[1]), process_of(&replies[3]));
 }
@@ -182,32 +132,32 @@ static void test_worker_that_cannot_load_fails_all_questions(void **state)
 {
     struct sched_fixture *f = *state;
     char crashing[ID_SIZE], failing[ID_SIZE];
-    struct reply replies[3];
+    struct answer replies[3];
     fixture_start(f);
     fixture_add_model(f, "crash 11", 4, crashing);
     for (int i = 0; i < 3; i++)
         put(f, crashing, "x", &replies[i]);
     for (int i = 0; i < 3; i++) {
-        fixture_wait_until(f, is_done, &replies[i]);
+        fixture_wait_until(f, answer_is_there, &replies[i]);
         assert_int_equal(replies[i].rc, ERR_INTERNAL);
     }
     fixture_add_model(f, "unready", 4, failing);
     ask(f, failing, "x", &replies[0]);
     assert_int_equal(replies[0].rc, ERR_INTERNAL);
-    expect_text(replies[0].text, "It went wrong.");
+    fixture_expect_text(replies[0].text, "It went wrong.");
 }
 
 static void test_question_that_is_never_answered_fails_by_silence(void **state)
 {
     struct sched_fixture *f = *state;
     char model[ID_SIZE];
-    struct reply reply;
+    struct answer reply;
     f->config.silence_ns = CLOCK_NS_PER_SECOND / 5;
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
     ask(f, model, "hang", &reply);
     assert_int_equal(reply.rc, ERR_INTERNAL);
-    expect_text(reply.text, "silent");
+    fixture_expect_text(reply.text, "silent");
 }
 
 static bool none_serves(void *context)
@@ -221,7 +171,7 @@ static void test_idle_worker_need_not_speak(void **state)
 {
     struct sched_fixture *f = *state;
     char model[ID_SIZE];
-    struct reply first, second, other;
+    struct answer first, second, other;
     f->config.silence_ns = CLOCK_NS_PER_SECOND / 5;
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
@@ -235,7 +185,7 @@ static void test_idle_worker_ends_after_its_time(void **state)
 {
     struct sched_fixture *f = *state;
     char model[ID_SIZE];
-    struct reply reply;
+    struct answer reply;
     f->config.serving_idle_ns = CLOCK_NS_PER_SECOND / 10;
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
@@ -250,7 +200,7 @@ static void test_answer_that_nobody_asked_for_ends_the_worker(void **state)
 {
     struct sched_fixture *f = *state;
     char model[ID_SIZE];
-    struct reply reply;
+    struct answer reply;
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
     ask(f, model, "twice", &reply);
@@ -263,13 +213,13 @@ static void test_forgotten_model_loses_its_worker(void **state)
 {
     struct sched_fixture *f = *state;
     char model[ID_SIZE];
-    struct reply warm, waiting;
+    struct answer warm, waiting;
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
     ask(f, model, "x", &warm);
     put(f, model, "hang", &waiting);
     sched_forget_model(f->sched, model);
-    fixture_wait_until(f, is_done, &waiting);
+    fixture_wait_until(f, answer_is_there, &waiting);
     assert_int_equal(waiting.rc, ERR_NOT_FOUND);
     fixture_wait_until(f, none_serves, f);
 }
@@ -278,7 +228,7 @@ static void test_stop_answers_all_questions(void **state)
 {
     struct sched_fixture *f = *state;
     char model[ID_SIZE];
-    struct reply replies[4];
+    struct answer replies[4];
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
     for (int i = 0; i < 4; i++)
@@ -294,7 +244,7 @@ static void test_too_many_questions_are_refused_at_once(void **state)
 {
     struct sched_fixture *f = *state;
     char model[ID_SIZE];
-    static struct reply replies[1025];
+    static struct answer replies[1025];
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
     for (int i = 0; i < 1024; i++)
@@ -302,7 +252,7 @@ static void test_too_many_questions_are_refused_at_once(void **state)
     struct error err = {0};
     char *body = strdup("x");
     assert_int_equal(
-        sched_ask(f->sched, model, "predict", body, 1, done, &replies[1024], &err),
+        sched_ask(f->sched, model, "predict", body, 1, answer_take, &replies[1024], &err),
         ERR_BUSY);
     free(body); /* still ours */
     fixture_stop(f, CLOCK_NS_PER_SECOND);
@@ -312,7 +262,7 @@ static void test_too_many_questions_are_refused_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(test_model_is_loaded_once_and_stays_warm),
         TEST(test_unknown_model_is_not_found),
         TEST(test_longest_unused_model_makes_room),

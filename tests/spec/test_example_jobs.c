@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct job_spec *load_example(const char *name, const struct dataset_facts *facts)

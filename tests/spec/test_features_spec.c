@@ -144,24 +144,26 @@ static void test_target_type_follows_the_column(void **state)
     }
 }
 
-/* A column of the integers 0 … count - 1. */
-static void integer_facts(char *text, size_t size, const char *kind, int count)
+/* A column of the integers first … first + count - 1. */
+static void integer_facts(char *text, size_t size, const char *kind, int first, int count)
 {
+    int last = first + count - 1, mean = first + count / 2;
     int used =
         snprintf(text, size,
                  "{'kind':'%s','rows':{'train':100000},'element':'uint8',"
                  "'sample_shape':[4],'columns':[{'name':'x','type':'number','min':0,"
-                 "'max':1},{'name':'y','type':'number','integer':true,'min':0,"
+                 "'max':1},{'name':'y','type':'number','integer':true,'min':%d,"
                  "'max':%d,'mean':%d,'std':5,'values':[",
-                 kind, count - 1, count / 2);
+                 kind, first, last, mean);
     if (strcmp(kind, "arrays") == 0)
         used = snprintf(text, size,
                         "{'kind':'arrays','rows':{'train':100000},'element':'uint8',"
                         "'sample_shape':[4],'columns':[{'name':'y','type':'number',"
-                        "'integer':true,'min':0,'max':%d,'mean':%d,'std':5,'values':[",
-                        count - 1, count / 2);
-    for (int i = 0; i < count; i++)
-        used += snprintf(text + used, size - (size_t)used, "%s'%d'", i > 0 ? "," : "", i);
+                        "'integer':true,'min':%d,'max':%d,'mean':%d,'std':5,'values':[",
+                        first, last, mean);
+    for (int i = first; i <= last; i++)
+        used +=
+            snprintf(text + used, size - (size_t)used, "%s'%d'", i > first ? "," : "", i);
     snprintf(text + used, size - (size_t)used, "]}]}");
 }
 
@@ -171,14 +173,17 @@ static void test_many_integers_are_classes_only_as_labels_of_arrays(void **state
     static char facts[16384];
     static const struct {
         const char *kind;
-        int count;
+        int first, count;
         enum target_type type;
-    } rows[] = {{"table", 20, TARGET_CATEGORY},
-                {"table", 21, TARGET_NUMBER},
-                {"arrays", 21, TARGET_CATEGORY},
-                {"arrays", FACTS_MAX_CATEGORIES, TARGET_CATEGORY}};
+    } rows[] = {{"table", 0, 20, TARGET_CATEGORY},
+                {"table", -1, 3, TARGET_CATEGORY},
+                {"table", 0, 21, TARGET_NUMBER},
+                {"arrays", 0, 21, TARGET_CATEGORY},
+                {"arrays", -1, 20, TARGET_CATEGORY},
+                {"arrays", -1, 21, TARGET_NUMBER},
+                {"arrays", 0, FACTS_MAX_CATEGORIES, TARGET_CATEGORY}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        integer_facts(facts, sizeof(facts), rows[i].kind, rows[i].count);
+        integer_facts(facts, sizeof(facts), rows[i].kind, rows[i].first, rows[i].count);
         struct job_spec *spec = sample_spec(JOB("{'target':'y'}"), facts);
         assert_int_equal(spec->features.target, rows[i].type);
         job_spec_free(spec);
@@ -252,7 +257,7 @@ static void test_wrong_features_of_a_table(void **state)
          "did you mean \"Survived\"?"},
         {"{'target':'Name'}", "/features/target", "which holds text"},
         {"{'target':{'name':'Age','type':'category'}}", "/features/target",
-         "found \"Age\", which has fractions or too many"},
+         "found \"Age\", which has fractions, or too many"},
         {"{'target':'Ship'}", "/features/target", "found \"Ship\", which has 1"},
         {"{'target':'Blank'}", "/features/target", "which is empty"},
         {"{'target':{'name':'Sex','type':'number'}}", "/features/target/type",
@@ -317,7 +322,7 @@ static void test_wrong_features_of_arrays(void **state)
     assert_violation(JOB("{'target':'labels'}"), facts_of_images, "/features/target",
                      "expected \"label\", the labels of the arrays, found \"labels\"");
     assert_violation(JOB("{'target':{'type':'category'}}"), facts_of_signals,
-                     "/features/target", "fractions or too many");
+                     "/features/target", "fractions, or too many");
     assert_violation(NO_FEATURES,
                      "{'kind':'arrays','rows':{'train':9},'element':'int8',"
                      "'sample_shape':[4],'columns':[]}",
@@ -332,6 +337,20 @@ static void test_dataset_without_a_usable_input_is_refused(void **state)
                      "{'kind':'table','rows':{'train':9},'columns':[{'name':'y','type':"
                      "'number','min':0,'max':1},{'name':'t','type':'text'}]}",
                      "/features/inputs", "found none");
+}
+
+/* Ingest knows no type for a column without values but text. */
+static void test_a_text_column_without_values_is_called_empty(void **state)
+{
+    (void)state;
+    static const char facts[] =
+        "{'kind':'table','rows':{'train':9},'columns':[{'name':'x','type':'number',"
+        "'min':0,'max':1},{'name':'y','type':'number','min':0,'max':1},"
+        "{'name':'t','type':'text','missing':9}]}";
+    assert_violation(JOB("{'target':'t'}"), facts, "/features/target",
+                     "found \"t\", which has no values");
+    assert_violation(JOB("{'target':'y','inputs':['x','t']}"), facts,
+                     "/features/inputs/1", "found \"t\", which has no values");
 }
 
 static void test_syntax_is_checked_without_facts(void **state)
@@ -363,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_wrong_features_of_a_table),
         cmocka_unit_test(test_wrong_features_of_arrays),
         cmocka_unit_test(test_dataset_without_a_usable_input_is_refused),
+        cmocka_unit_test(test_a_text_column_without_values_is_called_empty),
         cmocka_unit_test(test_syntax_is_checked_without_facts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Decimal digits at *text; moves past them. False when there are none or too many. */
+/* Decimal digits at *text; moves past them. False when there are none. What is beyond
+ * uint64_t is as good as its end, because no file is that long. */
 static bool read_number(const char **text, uint64_t *ret_value)
 {
     const char *at = *text;
@@ -13,7 +14,7 @@ static bool read_number(const char **text, uint64_t *ret_value)
     for (; *at >= '0' && *at <= '9'; at++)
         if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
             __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
-            return false;
+            value = UINT64_MAX;
     if (at == *text)
         return false;
     *text = at;

@@ -83,7 +83,7 @@ static bool is_one_of(const char *value, const char *const *choices)
 static bool check_arguments(struct request *request)
 {
     static const char *const headers[] = {"auto", "true", "false", NULL};
-    static const char *const delimiters[] = {"auto", ",", ";", "tab", "|", NULL};
+    static const char *const delimiters[] = {"auto", ",", ";", "tab", "\t", "|", NULL};
     const char *header = request_query(request, "header");
     const char *delimiter = request_query(request, "delimiter");
     const char *missing = request_query(request, "missing");

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "entity_tag.h"
 #include "job_view.h"
 #include "json_text.h"
 #include "list_reply.h"
@@ -209,8 +210,7 @@ static int read_metrics(struct request *request, struct db *db,
     if (rc != 0)
         return rc;
     snprintf(etag, ETAG_SIZE, "\"%s-%" PRId64 "\"", csv ? "csv" : "json", version);
-    const char *known = request_header(request, "If-None-Match");
-    if (known && strcmp(known, etag) == 0)
+    if (entity_tag_is_known(request_header(request, "If-None-Match"), etag))
         return 0;
     struct metric_result result = {0};
     rc = metrics_read(db, job, query, &result, err);

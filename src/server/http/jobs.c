@@ -25,12 +25,10 @@
 #define IDEMPOTENCY_KEY_MAX 255
 #define ASSUMED_GFLOPS 40.0 /* of one core, for the estimate of jobs:validate */
 
-/* Finds the dataset that the spec names and parses its facts. Adds a violation and
- * returns 0 with NULL when there is none, so that the rest of the spec is checked all the
- * same. */
+/* Finds the dataset that the spec names and parses its facts; 0 with NULL when there is
+ * none, so that the rest of the spec is checked all the same. */
 static int find_facts(struct request *request, const json_t *body,
-                      struct dataset_facts **ret_facts, struct violations *violations,
-                      struct error *err)
+                      struct dataset_facts **ret_facts, struct error *err)
 {
     *ret_facts = NULL;
     const char *id = json_string_value(json_object_get(body, "dataset"));
@@ -48,7 +46,6 @@ static int find_facts(struct request *request, const json_t *body,
     }
     if (rc == ERR_NOT_FOUND) {
         error_clear(err);
-        violations_add(violations, "/dataset", "there is no dataset \"%.60s\"", id);
         return 0;
     }
     if (rc != 0)
@@ -59,6 +56,17 @@ static int find_facts(struct request *request, const json_t *body,
     json_decref(json);
     dataset_row_release(&row);
     return rc;
+}
+
+/* Says that the dataset does not exist, unless it was said that its ID cannot be one. */
+static void report_no_dataset(const json_t *body, struct violations *violations)
+{
+    for (size_t i = 0; i < violations->count; i++)
+        if (strcmp(violations->items[i].pointer, "/dataset") == 0)
+            return;
+    violations_add(violations, "/dataset",
+                   "expected the ID of a dataset of this server, found \"%.60s\"",
+                   json_string_value(json_object_get(body, "dataset")));
 }
 
 /* What the spec asks of the machine. */
@@ -91,11 +99,13 @@ static struct job_spec *read_spec(struct request *request)
     int rc = job_spec_load_json(body, length, &json, &violations);
     bool is_syntax = rc != 0;
     if (rc == 0)
-        rc = find_facts(request, json, &facts, &violations, &err);
+        rc = find_facts(request, json, &facts, &err);
     if (rc == 0) {
         rc = job_spec_parse(json, facts, &spec, &violations);
         if (rc == 0)
             check_machine(&request_server(request)->config, spec, &violations);
+        if (!facts)
+            report_no_dataset(json, &violations);
         if (rc == 0 && violations.total > 0)
             rc = ERR_INVALID;
     }

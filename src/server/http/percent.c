@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 
-#include <string.h>
 
 static int hex_value(char c)
 {

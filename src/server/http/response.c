@@ -4,7 +4,6 @@
 #include "problem.h"
 #include "stream.h"
 
-#include <stdlib.h>
 #include <strings.h>
 
 #define REQUEST_ID_HEADER "X-Request-Id"

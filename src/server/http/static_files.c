@@ -4,6 +4,7 @@
  * paths in the repository.
  */
 #include "embedded.h"
+#include "entity_tag.h"
 #include "reply.h"
 #include "request_internal.h"
 #include "route.h"
@@ -78,8 +79,7 @@ static void reply_file(struct request *request, const char *name)
         reply_add_header(request, "Content-Security-Policy", CONTENT_SECURITY_POLICY);
         reply_add_header(request, "Referrer-Policy", "no-referrer");
     }
-    const char *known = request_header(request, "If-None-Match");
-    if (known && strstr(known, etag))
+    if (entity_tag_is_known(request_header(request, "If-None-Match"), etag))
         reply_empty(request, 304);
     else
         reply_fixed(request, 200, type, file->bytes, file->length);

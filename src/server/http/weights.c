@@ -9,6 +9,7 @@
  */
 #include "base/memory.h"
 #include "byte_range.h"
+#include "entity_tag.h"
 #include "job_view.h"
 #include "reply.h"
 #include "route.h"
@@ -192,8 +193,7 @@ static void send_download(struct request *request, struct download *download,
     char etag[DIGEST_HEX_SIZE + 24];
     snprintf(etag, sizeof(etag), "\"%s.%.12s\"", row->sha256, format);
     add_headers(request, row, format, etag);
-    const char *known = request_header(request, "If-None-Match");
-    if (known && strcmp(known, etag) == 0) {
+    if (entity_tag_is_known(request_header(request, "If-None-Match"), etag)) {
         download_free(download);
         reply_empty(request, 304);
         return;
