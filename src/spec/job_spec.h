@@ -81,12 +81,17 @@ enum loss_type {
     LOSS_BINARY_CROSS_ENTROPY, /* one logit a row, labels 0 or 1 */
     LOSS_MSE,
     LOSS_MAE,
-    LOSS_HUBER /* attribute delta */
+    LOSS_HUBER,    /* attribute delta */
+    LOSS_LOG_COSH, /* log(cosh(error)) */
+    LOSS_FOCAL     /* as cross entropy; attribute gamma */
 };
 
 struct loss_spec {
     enum loss_type type;
-    double delta; /* LOSS_HUBER */
+    double delta;           /* LOSS_HUBER */
+    double label_smoothing; /* LOSS_CROSS_ENTROPY */
+    double pos_weight;      /* LOSS_BINARY_CROSS_ENTROPY; 0 stands for 1 */
+    double gamma;           /* LOSS_FOCAL */
 };
 
 enum split_type { SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_FIXED };
