@@ -121,6 +121,7 @@ struct job_spec {
     struct choice optimizer;              /* a row of training_spec.c */
     struct choice learning_rate_schedule; /* the same; each with warmup_steps */
     double clip_norm, clip_value;         /* 0: off */
+    double average_decay;                 /* weight_averaging; 0: off */
     int64_t epochs, batch_size;
     uint64_t seed;
     struct split_spec split;
