@@ -121,6 +121,10 @@ class Client:
     def validate(self, spec: Mapping[str, Any]) -> Json:
         return self._json("POST", "/v1/jobs:validate", body=spec)
 
+    def check_gradients(self, spec: Mapping[str, Any]) -> Json:
+        """The gradients of the spec's network beside finite differences, layer by layer."""
+        return self._json("POST", "/v1/jobs:gradcheck", body=spec)
+
     def submit(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> Json:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._json("POST", "/v1/jobs", body=spec, headers=headers)

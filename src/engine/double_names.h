@@ -70,6 +70,7 @@
 #define run_input_gradient run_input_gradient_double
 #define run_new run_new_double
 #define run_observe_only run_observe_only_double
+#define run_of_batch run_of_batch_double
 #define run_output run_output_double
 #define run_output_gradient run_output_gradient_double
 #define stepper_block_reals stepper_block_reals_double

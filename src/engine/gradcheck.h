@@ -11,7 +11,10 @@
  * where `floor` is a thousandth of the largest gradient of that tensor, so that numbers
  * whose gradient is all but zero are not judged by their rounding. Where a function has a
  * kink (relu at 0) the two sides differ: a number is passed over when the slope to the
- * left and to the right differ by more than a tenth, and the count of those is told.
+ * left and to the right differ by more than a tenth, and the count of those is told. A
+ * kink of one unit among many shows less: a number whose error is not small is looked at
+ * again with smaller steps, which are less likely to have a kink between them, and the
+ * smallest error counts. A wrong gradient stays wrong at every step.
  */
 #ifndef BACKPROP_GRADCHECK_H
 #define BACKPROP_GRADCHECK_H
@@ -27,9 +30,10 @@ struct gradcheck_options {
     const struct model_spec *model; /* borrowed */
     struct loss_spec loss;
     size_t rows;
-    uint64_t seed;       /* of parameters, inputs and dropout */
-    size_t most_numbers; /* checked of each tensor, spread evenly; 0: all */
-    size_t defer_from;   /* as in graph_options */
+    uint64_t seed;         /* of parameters, inputs and dropout */
+    size_t most_numbers;   /* checked of each tensor, spread evenly; 0: all */
+    double least_gradient; /* floor of the errors' scale besides; 0: 1e-8 */
+    size_t defer_from;     /* as in graph_options */
     const struct op *(*find_op)(const char *name); /* as in graph_options */
 };
 

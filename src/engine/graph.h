@@ -122,6 +122,10 @@ const real *run_input_gradient(const struct run *run);
 void run_forward(struct run *run, const real *parameters, size_t rows, size_t first_row,
                  uint64_t step, bool training, bool observe);
 
+/* The rows of all slices of the next steps' batches; before that, a run takes its own
+ * rows for the batch. Running statistics are weighted by it. */
+void run_of_batch(struct run *run, size_t batch_rows);
+
 /*
  * After run_forward(…, training = true) of the same parameters and filling
  * run_output_gradient(): writes (not adds) the gradients of all trained tensors, the sum

@@ -15,7 +15,10 @@ struct loss_call {
     size_t rows, width;
     real scale; /* of the gradient: 1 / (rows of the batch, times width for numbers) */
     real delta; /* huber */
-    real *gradient; /* NULL: not wanted */
+    real smoothing;       /* cross entropy */
+    real positive_weight; /* binary cross entropy */
+    double gamma;         /* focal */
+    real *gradient;       /* NULL: not wanted */
 };
 
 /* Numbers worked on at a time. */
@@ -35,31 +38,83 @@ static real row_powers(const real *x, size_t width, real largest, real *gradient
     return sum;
 }
 
-/* loss = log(sum_j e^(x_j - max)) + max - x_label; its gradient
- * is softmax(x) - one_hot. */
+/* A row of logits under softmax. */
+struct softmax_row {
+    real *gradient; /* holds e^(x[j] - max); NULL: not wanted */
+    size_t label;
+    real sum;   /* of the powers */
+    double nll; /* -log(softmax of the label) */
+};
+
+static struct softmax_row softmax_row(const struct loss_call *call, size_t r,
+                                      struct loss_sums *sums)
+{
+    const int32_t *labels = call->target;
+    const real *x = call->output + r * call->width;
+    assert(labels[r] >= 0 && (size_t)labels[r] < call->width);
+    struct softmax_row row = {
+        .gradient = call->gradient ? call->gradient + r * call->width : NULL,
+        .label = (size_t)labels[r],
+    };
+    real largest = vector_max(x, call->width), of_label = x[row.label];
+    bool correct = of_label >= largest; /* the first, where several are largest: */
+    for (size_t j = 0; correct && j < row.label; j++)
+        correct = x[j] < largest;
+    sums->correct += correct;
+    row.sum = row_powers(x, call->width, largest, row.gradient);
+    row.nll = log((double)row.sum) + ((double)largest - (double)of_label);
+    return row;
+}
+
+/*
+ * loss = nll = log(sum_j e^(x_j - max)) + max - x_label; its gradient is
+ * softmax(x) - one_hot. With label smoothing s the target is one_hot (1 - s) + s / width:
+ * loss = nll + s (x_label - mean of x), gradient softmax(x) - target.
+ */
 static void cross_entropy(const struct loss_call *call, struct loss_sums *sums)
 {
     const int32_t *labels = call->target;
+    real smoothing = call->smoothing, share = call->scale * smoothing / (real)call->width;
     for (size_t r = 0; r < call->rows; r++) {
         const real *x = call->output + r * call->width;
-        real *gradient = call->gradient ? call->gradient + r * call->width : NULL;
-        assert(labels[r] >= 0 && (size_t)labels[r] < call->width);
-        size_t label = (size_t)labels[r];
-        real largest = vector_max(x, call->width), of_label = x[label];
-        bool correct = of_label >= largest; /* the first, where several are largest: */
-        for (size_t j = 0; correct && j < label; j++)
-            correct = x[j] < largest;
-        real sum = row_powers(x, call->width, largest, gradient);
-        sums->loss += log((double)sum) + ((double)largest - (double)of_label);
-        sums->correct += correct;
-        if (gradient) {
-            vector_scale(gradient, call->scale / sum, call->width);
-            gradient[label] -= call->scale;
-        }
+        double smooth = 0; /* before the gradient may overwrite x */
+        if (smoothing > 0)
+            smooth =
+                (double)smoothing *
+                ((double)x[labels[r]] - vector_sum(x, call->width) / (double)call->width);
+        struct softmax_row row = softmax_row(call, r, sums);
+        sums->loss += row.nll + smooth;
+        if (!row.gradient)
+            continue;
+        vector_scale(row.gradient, call->scale / row.sum, call->width);
+        for (size_t j = 0; smoothing > 0 && j < call->width; j++)
+            row.gradient[j] -= share;
+        row.gradient[row.label] -= call->scale * (1 - smoothing);
     }
 }
 
-/* loss = log(1 + e^z) - z y for a logit z and a label y; gradient sigmoid(z) - y. */
+/* loss = (1 - p)^gamma nll with p = e^-nll; gradient
+ * ((1 - p)^gamma + gamma (1 - p)^(gamma - 1) p nll) (softmax(x) - one_hot). */
+static void focal(const struct loss_call *call, struct loss_sums *sums)
+{
+    for (size_t r = 0; r < call->rows; r++) {
+        struct softmax_row row = softmax_row(call, r, sums);
+        double rest = -expm1(-row.nll), gamma = call->gamma, factor = 0;
+        rest = rest < 0 ? 0 : rest; /* rounding; a NaN stays */
+        sums->loss += pow(rest, gamma) * row.nll;
+        if (!row.gradient)
+            continue;
+        if (rest > 0)
+            factor =
+                pow(rest, gamma) + gamma * pow(rest, gamma - 1) * (1 - rest) * row.nll;
+        real scale = call->scale * (real)factor;
+        vector_scale(row.gradient, scale / row.sum, call->width);
+        row.gradient[row.label] -= scale;
+    }
+}
+
+/* loss = log(1 + e^z) - z y for a logit z and a label y; gradient sigmoid(z) - y. Both
+ * times the weight of positives where y is 1. */
 static void binary_cross_entropy(const struct loss_call *call, struct loss_sums *sums)
 {
     const int32_t *labels = call->target;
@@ -67,10 +122,11 @@ static void binary_cross_entropy(const struct loss_call *call, struct loss_sums 
     for (size_t r = 0; r < call->rows; r++) {
         real z = call->output[r], y = (real)labels[r];
         assert(labels[r] == 0 || labels[r] == 1);
-        sums->loss += (double)(real_softplus(z) - z * y);
+        real weight = labels[r] == 1 ? call->positive_weight : 1;
+        sums->loss += (double)(weight * (real_softplus(z) - z * y));
         sums->correct += (z > 0) == (labels[r] == 1);
         if (call->gradient)
-            call->gradient[r] = (real_sigmoid(z) - y) * call->scale;
+            call->gradient[r] = weight * (real_sigmoid(z) - y) * call->scale;
     }
 }
 
@@ -167,6 +223,22 @@ static inline real huber_slope(real e, real delta)
 
 NUMBER_LOSS(huber)
 
+/* log(cosh(e)) = |e| + log(1 + e^(-2 |e|)) - log(2), which does not overflow. */
+static inline real log_cosh_value(real e, real delta)
+{
+    (void)delta;
+    real magnitude = e < 0 ? -e : e;
+    return magnitude + real_softplus(-2 * magnitude) - (real)0.69314718055994530942;
+}
+
+static inline real log_cosh_slope(real e, real delta)
+{
+    (void)delta;
+    return real_tanh(e);
+}
+
+NUMBER_LOSS(log_cosh)
+
 static const struct {
     bool labels;
     void (*compute)(const struct loss_call *call, struct loss_sums *sums);
@@ -176,6 +248,8 @@ static const struct {
     [LOSS_MSE] = {false, mse},
     [LOSS_MAE] = {false, mae},
     [LOSS_HUBER] = {false, huber},
+    [LOSS_LOG_COSH] = {false, log_cosh},
+    [LOSS_FOCAL] = {true, focal},
 };
 
 void loss_compute(const struct loss_spec *loss, const real *output, const void *target,
@@ -190,6 +264,9 @@ void loss_compute(const struct loss_spec *loss, const real *output, const void *
         .width = width,
         .scale = (real)(1.0 / (double)(labels ? batch_rows : batch_rows * width)),
         .delta = (real)loss->delta,
+        .smoothing = (real)loss->label_smoothing,
+        .positive_weight = (real)(loss->pos_weight > 0 ? loss->pos_weight : 1),
+        .gamma = loss->gamma,
         .gradient = gradient,
     };
     loss_table[loss->type].compute(&call, sums);

@@ -4,10 +4,11 @@
  *
  *   LOSS_CROSS_ENTROPY         output: logits [rows, width], target: int32 [rows] in
  *                              [0, width); softmax and logarithm in one, as in PyTorch's
- *                              cross_entropy
+ *                              cross_entropy, label_smoothing included
+ *   LOSS_FOCAL                 the same shapes; Lin et al. 2017, equation 4, on softmax
  *   LOSS_BINARY_CROSS_ENTROPY  output: [rows, 1] logits, target: int32 [rows], 0 or 1; as
- *                              binary_cross_entropy_with_logits
- *   LOSS_MSE, LOSS_MAE, LOSS_HUBER
+ *                              binary_cross_entropy_with_logits, pos_weight included
+ *   LOSS_MSE, LOSS_MAE, LOSS_HUBER, LOSS_LOG_COSH
  *                              output: [rows, width], target: float32 [rows, width]; the
  *                              mean over rows and width, as PyTorch's reduction='mean'
  *

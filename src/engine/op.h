@@ -64,8 +64,9 @@ struct node {
 
 /* One call of a node for the rows of one slice. Everything is borrowed. */
 struct op_call {
-    size_t rows;      /* of this slice, > 0 */
-    size_t first_row; /* number of the slice's first row in the batch */
+    size_t rows;       /* of this slice, > 0 */
+    size_t first_row;  /* number of the slice's first row in the batch */
+    size_t batch_rows; /* of all slices together */
     bool training;
     uint64_t seed, step; /* of the job; steps count from 0 */
 

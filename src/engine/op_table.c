@@ -11,6 +11,9 @@
     OP(add)                                                                              \
     OP(multiply)                                                                         \
     OP(concat)                                                                           \
+    OP(layer_norm)                                                                       \
+    OP(rms_norm)                                                                         \
+    OP(batch_norm)                                                                       \
     OP(linear)                                                                           \
     OP(relu)                                                                             \
     OP(leaky_relu)                                                                       \

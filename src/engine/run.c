@@ -18,6 +18,7 @@ struct run {
     struct activation_sums *activations; /* one for each node */
     real *largest;                       /* graph->unit_count */
     const bool *observed_nodes;          /* borrowed; NULL: all */
+    size_t batch_rows;                   /* 0: as many as the run has */
 };
 
 static real *place(const struct run *run, int buffer)
@@ -154,6 +155,11 @@ static void observe(struct run *run, int n, size_t rows)
                  run->largest + (sums->largest - run->largest), sums);
 }
 
+void run_of_batch(struct run *run, size_t batch_rows)
+{
+    run->batch_rows = batch_rows;
+}
+
 void run_observe_only(struct run *run, const bool *nodes)
 {
     run->observed_nodes = nodes;
@@ -170,6 +176,7 @@ void run_forward(struct run *run, const real *parameters, size_t rows, size_t fi
         struct op_call *call = &run->calls[n];
         call->rows = rows;
         call->first_row = first_row;
+        call->batch_rows = run->batch_rows > 0 ? run->batch_rows : rows;
         call->step = step;
         call->training = training;
         for (int p = 0; p < node->param_count; p++)

@@ -147,6 +147,7 @@ static void learn(const struct step *step, struct slice_state *state)
     struct run *run = state->run;
     step->source->fill(step->source->context, state->first, state->rows, run_input(run),
                        state->target);
+    run_of_batch(run, step->rows);
     run_forward(run, stepper->parameters, state->rows, state->first,
                 (uint64_t)step->number, true, step->observe);
     loss_compute(&stepper->loss, run_output(run), state->target, state->rows,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "network_internal.h"
+#include "trainer_average.h"
 #include "trainer_checkpoint.h"
 #include "trainer_divergence.h"
 #include "trainer_epoch.h"
@@ -83,6 +84,7 @@ static int build(struct trainer *trainer, struct error *err)
             mem_alloc_aligned(graph_size(stepper_graph(trainer->stepper)), sizeof(real));
     if (!trainer->order ||
         (trainer->state.stopping.figure != FIGURE_COUNT && !trainer->best_parameters) ||
+        trainer_average_init(trainer) != 0 ||
         layer_series_init(&trainer->series, trainer->stepper) != 0 ||
         trainer_flow_init(trainer) != 0 ||
         trainer_identity(trainer, &trainer->identity) != 0)
@@ -122,6 +124,7 @@ void trainer_free(struct trainer *trainer)
         return;
     layer_series_release(&trainer->series);
     trainer_flow_release(trainer);
+    free(trainer->average);
     free(trainer->best_parameters);
     free(trainer->order);
     network_free(trainer->network);
@@ -177,6 +180,7 @@ static int run_step(struct trainer *trainer, struct outcome *outcome)
     state->l2_sum += result.l2_loss;
     state->step++;
     state->batch++;
+    trainer_average_step(trainer);
     report_step_done(trainer, rows, observe);
     trainer->flow.learning_rate = rate;
     int status = trainer_flow_step(trainer, loss, rows, observe);

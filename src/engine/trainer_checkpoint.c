@@ -122,6 +122,8 @@ static void walk_arrays(struct checkpoint_cursor *cursor, struct trainer *traine
     checkpoint_array(cursor, stepper_moments(trainer->stepper), moments * bytes);
     if (has_best)
         checkpoint_array(cursor, trainer->best_parameters, bytes);
+    if (trainer->average)
+        checkpoint_array(cursor, trainer->average, bytes);
 }
 
 static void walk(struct checkpoint_cursor *cursor, struct trainer *trainer)

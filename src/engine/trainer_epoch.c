@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "network_internal.h"
+#include "trainer_average.h"
 #include "trainer_flow.h"
 #include "trainer_report.h"
 
@@ -61,7 +62,7 @@ static struct early_stopping_verdict watch(struct trainer *trainer,
         early_stopping_observe(&state->stopping, state->epoch, figures->values[figure]);
     if (verdict.is_best) {
         state->best = *figures;
-        memcpy(trainer->best_parameters, stepper_parameters(trainer->stepper),
+        memcpy(trainer->best_parameters, trainer_average_or_parameters(trainer),
                graph_size(stepper_graph(trainer->stepper)) * sizeof(real));
         trainer->clock.best_is_due = true;
     }
@@ -122,6 +123,22 @@ static int report_scores(struct trainer *trainer, const struct figures *figures)
     return point.known ? report_figures(trainer, &point) : 0;
 }
 
+/* Adds the validation split's figures, of the averaged weights where there are. */
+static int validate(struct trainer *trainer, struct figures *figures,
+                    enum train_command *ret_command)
+{
+    if (pipeline_rows(trainer->pipeline, IN_VALIDATION) == 0)
+        return 0;
+    struct loss_sums sums;
+    trainer_average_swap(trainer);
+    int status = score_split(trainer, IN_VALIDATION, false, ret_command, &sums);
+    if (status == 0 && *ret_command == TRAIN_GO_ON)
+        figures_set_sums(figures, &trainer->scale, &sums,
+                         stepper_l2_loss(trainer->stepper), true);
+    trainer_average_swap(trainer);
+    return status;
+}
+
 int trainer_finish_epoch(struct trainer *trainer, struct epoch_verdict *ret_verdict)
 {
     struct train_state *state = &trainer->state;
@@ -129,17 +146,12 @@ int trainer_finish_epoch(struct trainer *trainer, struct epoch_verdict *ret_verd
     enum train_command command = TRAIN_GO_ON;
     figures_set_sums(&figures, &trainer->scale, &state->sums,
                      state->l2_sum / (double)trainer->steps_per_epoch, false);
-    if (pipeline_rows(trainer->pipeline, IN_VALIDATION) > 0) {
-        struct loss_sums sums;
-        int status = score_split(trainer, IN_VALIDATION, false, &command, &sums);
-        if (status != 0)
-            return status;
-        if (command != TRAIN_GO_ON) {
-            *ret_verdict = (struct epoch_verdict){.command = command};
-            return 0;
-        }
-        figures_set_sums(&figures, &trainer->scale, &sums,
-                         stepper_l2_loss(trainer->stepper), true);
+    int status = validate(trainer, &figures, &command);
+    if (status != 0)
+        return status;
+    if (command != TRAIN_GO_ON) {
+        *ret_verdict = (struct epoch_verdict){.command = command};
+        return 0;
     }
     state->epoch++;
     state->batch = 0;
@@ -149,7 +161,7 @@ int trainer_finish_epoch(struct trainer *trainer, struct epoch_verdict *ret_verd
                     !isfinite(figures.values[FIGURE_VAL_LOSS]);
     struct early_stopping_verdict watched = watch(trainer, &figures);
 
-    int status = report_scores(trainer, &figures);
+    status = report_scores(trainer, &figures);
     if (status == 0)
         status = report_epoch(trainer, &figures);
     if (status == 0 && !diverged)
@@ -196,7 +208,11 @@ int trainer_keep(struct trainer *trainer, enum train_end end)
 {
     bool gives_model =
         end != TRAIN_CANCELLED && end != TRAIN_PAUSED && end != TRAIN_DIVERGED;
-    int status = keeps_best(trainer, end) ? restore_best(trainer) : 0;
+    int status = 0;
+    if (keeps_best(trainer, end))
+        status = restore_best(trainer);
+    else if (gives_model)
+        trainer_average_swap(trainer);
     if (status != 0)
         return status;
     network_set_parameters(trainer->network, stepper_parameters(trainer->stepper));

@@ -2,6 +2,7 @@
  * The inside of a trainer, shared by the modules that it is made of:
  *
  *   trainer             its life, and the loop over epochs and steps
+ *   trainer_average     the moving average of the weights
  *   trainer_epoch       validation, the best epoch, the weights that are kept
  *   trainer_flow        events of gradients, units and losses in trouble
  *   trainer_report      metric points, progress and events on their way to the hooks
@@ -86,6 +87,7 @@ struct trainer {
     struct network *network;         /* gets the kept weights at the end of a run */
     uint32_t *order;                 /* training rows of the epoch under way */
     real *best_parameters;           /* NULL: no epoch is watched for being best */
+    real *average;                   /* of the weights; NULL: none */
     uint64_t identity;               /* of spec and data, for checkpoints */
     int64_t steps_per_epoch, steps;
     struct schedule schedule;

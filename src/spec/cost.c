@@ -48,6 +48,8 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
     double parameters = (double)spec->model.parameter_count;
     double numbers = parameters * (1 + (double)spec->threads + moments);
     numbers += parameters;
+    if (spec->average_decay > 0)
+        numbers += 2 * parameters; /* and in a checkpoint */
     numbers += parameters * (2 + moments);
     numbers += 2 * (double)spec->batch_size * activation_numbers(&spec->model);
     double rows = (double)(spec->train_rows + spec->validation_rows + spec->test_rows);

@@ -37,6 +37,7 @@ static const char *const job_keys[] = {
     "optimizer",
     "learning_rate_schedule",
     "gradient_clip",
+    "weight_averaging",
     "epochs",
     "batch_size",
     "seed",
@@ -184,6 +185,7 @@ static void read_run(struct job_reader *reader)
         int (*read)(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                     struct violations *violations);
     } readers[] = {{"gradient_clip", gradient_clip_read},
+                   {"weight_averaging", weight_averaging_read},
                    {"early_stopping", early_stopping_read},
                    {"checkpoint", checkpoint_read},
                    {"resources", resources_read},

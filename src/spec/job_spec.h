@@ -81,12 +81,17 @@ enum loss_type {
     LOSS_BINARY_CROSS_ENTROPY, /* one logit a row, labels 0 or 1 */
     LOSS_MSE,
     LOSS_MAE,
-    LOSS_HUBER /* attribute delta */
+    LOSS_HUBER,    /* attribute delta */
+    LOSS_LOG_COSH, /* log(cosh(error)) */
+    LOSS_FOCAL     /* as cross entropy; attribute gamma */
 };
 
 struct loss_spec {
     enum loss_type type;
-    double delta; /* LOSS_HUBER */
+    double delta;           /* LOSS_HUBER */
+    double label_smoothing; /* LOSS_CROSS_ENTROPY */
+    double pos_weight;      /* LOSS_BINARY_CROSS_ENTROPY; 0 stands for 1 */
+    double gamma;           /* LOSS_FOCAL */
 };
 
 enum split_type { SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_FIXED };
@@ -116,6 +121,7 @@ struct job_spec {
     struct choice optimizer;              /* a row of training_spec.c */
     struct choice learning_rate_schedule; /* the same; each with warmup_steps */
     double clip_norm, clip_value;         /* 0: off */
+    double average_decay;                 /* weight_averaging; 0: off */
     int64_t epochs, batch_size;
     uint64_t seed;
     struct split_spec split;

@@ -31,6 +31,14 @@ extern const struct key residual_keys[];
 LAYER_INFER(join_infer);
 LAYER_INFER(concat_infer);
 
+/* layer_norm.c: normalization; a weight, and for all but rms_norm a bias, for each unit.
+ */
+extern const struct key norm_keys[];
+extern const struct key batch_norm_keys[];
+LAYER_INFER(layer_norm_infer);
+LAYER_INFER(rms_norm_infer);
+LAYER_INFER(batch_norm_infer);
+
 /* Refuses an output that no machine should be asked for. */
 int layer_check_output(const struct layer *layer, struct violations *violations);
 

@@ -62,6 +62,28 @@ int early_stopping_read(const json_t *json, struct job_spec *spec, json_t **ret_
     return 0;
 }
 
+int weight_averaging_read(const json_t *json, struct job_spec *spec,
+                          json_t **ret_canonical, struct violations *violations)
+{
+    static const char *const types[] = {"ema", NULL};
+    static const struct key keys[] = {
+        {"type", KEY_CHOICE, .choices = types, DEFAULT("\"ema\"")},
+        {"decay", KEY_NUMBER, ABOVE(0), BELOW(1), DEFAULT("0.999")},
+        {0},
+    };
+    spec->average_decay = 0;
+    if (!json || json_is_null(json)) {
+        *ret_canonical = json_null();
+        return 0;
+    }
+    struct attrs attrs;
+    int rc =
+        read_object(json, "/weight_averaging", keys, &attrs, ret_canonical, violations);
+    if (rc == 0)
+        spec->average_decay = attrs_number(&attrs, "decay");
+    return rc;
+}
+
 int gradient_clip_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                        struct violations *violations)
 {

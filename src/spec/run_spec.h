@@ -26,6 +26,12 @@ int early_stopping_read(const json_t *json, struct job_spec *spec, json_t **ret_
  * n, or each of its elements is cut to [-v, v]; null: off. */
 int gradient_clip_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                        struct violations *violations);
+
+/* {"type": "ema", "decay": 0.999}: validation, the best epoch and the kept weights are
+ * those of a = decay a + (1 - decay) w, taken after every step; after the first a = w.
+ * null (the default): off. */
+int weight_averaging_read(const json_t *json, struct job_spec *spec,
+                          json_t **ret_canonical, struct violations *violations);
 int checkpoint_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                     struct violations *violations);
 int resources_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,

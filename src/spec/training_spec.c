@@ -11,8 +11,10 @@
 
 #define RATE_MAXIMUM 10000 /* of learning rates and decays: far past any that trains */
 
-const char *const loss_names[] = {
-    "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", NULL};
+const char *const loss_names[] = {"cross_entropy", "binary_cross_entropy",
+                                  "mse",           "mae",
+                                  "huber",         "log_cosh",
+                                  "focal",         NULL};
 const char *const optimizer_names[] = {"sgd",      "rmsprop", "adam",  "adamw", "adagrad",
                                        "adadelta", "nadam",   "radam", "lion",  NULL};
 const char *const schedule_names[] = {
@@ -30,13 +32,28 @@ static const struct key huber_keys[] = {
     {0},
 };
 
+static const struct key cross_entropy_keys[] = {
+    {"label_smoothing", KEY_NUMBER, AT_LEAST(0), BELOW(1), DEFAULT("0")},
+    {0},
+};
+static const struct key binary_keys[] = {
+    {"pos_weight", KEY_NUMBER, ABOVE(0), AT_MOST(1e6), DEFAULT("1")},
+    {0},
+};
+static const struct key focal_keys[] = {
+    {"gamma", KEY_NUMBER, AT_LEAST(0), AT_MOST(100), DEFAULT("2")},
+    {0},
+};
+
 static const struct choice_type loss_table[] = {
     {.name = "auto"},
-    {.name = "cross_entropy"},
-    {.name = "binary_cross_entropy"},
+    {.name = "cross_entropy", .keys = cross_entropy_keys},
+    {.name = "binary_cross_entropy", .keys = binary_keys},
     {.name = "mse"},
     {.name = "mae"},
     {.name = "huber", .keys = huber_keys},
+    {.name = "log_cosh"},
+    {.name = "focal", .keys = focal_keys},
     {.name = "categorical_crossentropy", .meaning = "cross_entropy"},
     {.name = "sparse_categorical_crossentropy", .meaning = "cross_entropy"},
     {.name = "binary_crossentropy", .meaning = "binary_cross_entropy"},
@@ -59,8 +76,17 @@ int loss_read(const json_t *json, struct loss_spec *ret_loss, bool *ret_is_auto,
         if (strcmp(loss_names[i], choice.type) == 0)
             ret_loss->type = (enum loss_type)i;
     }
-    if (attrs_has(&choice.attrs, "delta"))
-        ret_loss->delta = attrs_number(&choice.attrs, "delta");
+    const struct {
+        const char *name;
+        double *value;
+    } numbers[] = {{"delta", &ret_loss->delta},
+                   {"label_smoothing", &ret_loss->label_smoothing},
+                   {"pos_weight", &ret_loss->pos_weight},
+                   {"gamma", &ret_loss->gamma}};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (attrs_has(&choice.attrs, numbers[i].name))
+            *numbers[i].value = attrs_number(&choice.attrs, numbers[i].name);
+    }
     return 0;
 }
 
@@ -79,31 +105,41 @@ void loss_resolve(const struct features_spec *features, const struct model_spec 
                   struct loss_spec *ret_loss, json_t *canonical,
                   struct violations *violations)
 {
-    *ret_loss = (struct loss_spec){.type = LOSS_MSE};
+    enum loss_type type = LOSS_MSE;
     if (features->target == TARGET_CATEGORY) {
         bool binary = features->target_width == 2 && ends_with_one_unit(model);
-        ret_loss->type = binary ? LOSS_BINARY_CROSS_ENTROPY : LOSS_CROSS_ENTROPY;
+        type = binary ? LOSS_BINARY_CROSS_ENTROPY : LOSS_CROSS_ENTROPY;
     }
-    canonical_set(canonical, "type", json_string(loss_names[ret_loss->type]), violations);
+    /* Read like a user's, so that it has its attributes. */
+    json_t *name = json_string(loss_names[type]), *full = NULL;
+    bool is_auto;
+    if (!name || loss_read(name, ret_loss, &is_auto, &full, violations) != 0 ||
+        json_object_update(canonical, full) != 0)
+        violations->status = ERR_NOMEM;
+    json_decref(name);
+    json_decref(full);
 }
 
 int loss_check(const struct loss_spec *loss, const struct features_spec *features,
                struct violations *violations)
 {
     const char *name = loss_names[loss->type];
-    bool wants_category =
-        loss->type == LOSS_CROSS_ENTROPY || loss->type == LOSS_BINARY_CROSS_ENTROPY;
+    bool wants_category = loss->type == LOSS_CROSS_ENTROPY ||
+                          loss->type == LOSS_BINARY_CROSS_ENTROPY ||
+                          loss->type == LOSS_FOCAL;
     if (wants_category && features->target != TARGET_CATEGORY)
         return violations_add(
             violations, "/loss",
-            "expected a loss for numbers (mse, mae or huber), because the target is a "
-            "number, found \"%s\"; or make the target a category with \"type\": "
+            "expected a loss for numbers (mse, mae, huber or log_cosh), because the "
+            "target "
+            "is a number, found \"%s\"; or make the target a category with \"type\": "
             "\"category\" in /features/target",
             name);
     if (!wants_category && features->target == TARGET_CATEGORY)
         return violations_add(
             violations, "/loss",
-            "expected a loss for categories (cross_entropy or binary_cross_entropy), "
+            "expected a loss for categories (cross_entropy, binary_cross_entropy or "
+            "focal), "
             "because the target is a category, found \"%s\"; or make the target a number "
             "with \"type\": \"number\" in /features/target",
             name);
@@ -123,7 +159,7 @@ int64_t loss_output_width(const struct loss_spec *loss,
 
 const char *loss_activation(const struct loss_spec *loss)
 {
-    if (loss->type == LOSS_CROSS_ENTROPY)
+    if (loss->type == LOSS_CROSS_ENTROPY || loss->type == LOSS_FOCAL)
         return "softmax";
     return loss->type == LOSS_BINARY_CROSS_ENTROPY ? "sigmoid" : NULL;
 }

@@ -62,8 +62,15 @@
  *                      (10) epochs in a row; factor 0.1, m is minimum_learning_rate (0),
  *                      monitor val_loss, or loss where there is no validation split
  *
- * Losses: cross_entropy, binary_cross_entropy, mse, mae, huber {delta 1}; Keras' names
- * of them (categorical_crossentropy, mean_squared_error, …) are accepted, too.
+ * Losses (and Keras' names of the first four: categorical_crossentropy,
+ * mean_squared_error, …):
+ *   cross_entropy         label_smoothing 0: that share of the target goes to all classes
+ *                         in equal parts
+ *   binary_cross_entropy  pos_weight 1: rows of the second class count so many times
+ *   focal                 gamma 2: (1 - p)^gamma -log(p), p the softmax of the row's
+ *                         class; Lin et al. 2017
+ *   mse, mae, huber (delta 1), log_cosh
+ * Each is the mean over rows, and over numbers; validation is scored by the same loss.
  */
 #ifndef BACKPROP_TRAINING_SPEC_H
 #define BACKPROP_TRAINING_SPEC_H

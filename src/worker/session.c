@@ -15,6 +15,7 @@ static const struct task_type task_types[] = {
     {"train", train_task},
     {"ingest", ingest_task},
     {"serve", serve_task},
+    {"gradcheck", gradcheck_task},
 };
 
 /* What the daemon calls an error of ours. */

@@ -1,5 +1,5 @@
 /*
- * A session: one task from the daemon, done. The three kinds of task are rows of a table
+ * A session: one task from the daemon, done. The kinds of task are rows of a table
  * in session.c; each has a file of its own.
  */
 #ifndef BACKPROP_WORKER_SESSION_H
@@ -31,6 +31,9 @@ int ingest_task(struct channel *channel, const json_t *task,
     __attribute__((warn_unused_result));
 int serve_task(struct channel *channel, const json_t *task, struct violations *violations,
                struct error *err) __attribute__((warn_unused_result));
+int gradcheck_task(struct channel *channel, const json_t *task,
+                   struct violations *violations, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* FAILED with a code of its own: "diverged", "checkpoint_unusable".
  * `detail` may be NULL. */

@@ -1,7 +1,8 @@
 /*
  * Training runs of 20 steps against PyTorch's: tests/golden/golden.json, made by
- * tests/golden/make_golden.py. The reference ran in double; this engine runs in float32,
- * and PyTorch's own float32 is up to 4e-7 away from the reference.
+ * tests/golden/make_golden.py, and golden_layers.json, made by make_golden_layers.py. The
+ * reference ran in double; this engine runs in float32, and PyTorch's own float32 is up
+ * to 4e-7 away from the reference.
  */
 #include "engine/graph.h"
 #include "engine/trainer_internal.h"
@@ -17,6 +18,7 @@
 #include <cmocka.h>
 
 #define GOLDEN_FILE "tests/golden/golden.json"
+#define GOLDEN_LAYERS_FILE "tests/golden/golden_layers.json"
 #define MAX_STEPS 64
 /* |ours - reference| <= tolerance * max(1, |reference|) */
 #define LOSS_TOLERANCE 2e-6
@@ -153,13 +155,19 @@ static void run_case(const json_t *golden, const json_t *test_case, int threads)
 
 static int load_golden(void **state)
 {
-    json_error_t error;
-    json_t *golden = json_load_file(GOLDEN_FILE, 0, &error);
-    if (!golden) {
-        print_error("%s: %s\n", GOLDEN_FILE, error.text);
-        return -1;
+    static const char *const files[] = {GOLDEN_FILE, GOLDEN_LAYERS_FILE};
+    json_t *all = json_array();
+    *state = all;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        json_error_t error;
+        json_t *golden = json_load_file(files[i], 0, &error);
+        if (!golden) {
+            print_error("%s: %s\n", files[i], error.text);
+            json_decref(all);
+            return -1;
+        }
+        json_array_append_new(all, golden);
     }
-    *state = golden;
     return 0;
 }
 
@@ -169,12 +177,16 @@ static int free_golden(void **state)
     return 0;
 }
 
-static void run_all(const json_t *golden, int threads)
+static void run_all(const json_t *all, int threads)
 {
-    const json_t *cases = json_object_get(golden, "cases");
-    assert_true(json_array_size(cases) >= 30);
-    for (size_t i = 0; i < json_array_size(cases); i++)
-        run_case(golden, json_array_get(cases, i), threads);
+    size_t count = 0;
+    for (size_t file = 0; file < json_array_size(all); file++) {
+        const json_t *golden = json_array_get(all, file);
+        const json_t *cases = json_object_get(golden, "cases");
+        for (size_t i = 0; i < json_array_size(cases); i++, count++)
+            run_case(golden, json_array_get(cases, i), threads);
+    }
+    assert_true(count >= 40);
 }
 
 static void test_every_case_follows_pytorch(void **state)

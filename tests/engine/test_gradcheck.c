@@ -74,6 +74,19 @@ static const struct op_case op_cases[] = {
             "'input']}"),
      {2, 3},
      3},
+    {"layer_norm", AROUND("{'type': 'layer_norm'}"), {3}, 4},
+    {"layer_norm", BEFORE("{'type': 'layer_norm', 'epsilon': 0.01}"), {2, 37}, 3},
+    {"layer_norm", AFTER("{'type': 'layer_norm'}"), {4}, 3},
+    {"rms_norm", AROUND("{'type': 'rms_norm'}"), {3}, 4},
+    {"rms_norm", BEFORE("{'type': 'rms_norm', 'epsilon': 0.01}"), {2, 37}, 3},
+    {"rms_norm", AFTER("{'type': 'rms_norm'}, {'type': 'tanh'}"), {4}, 3},
+    {"batch_norm", BEFORE("{'type': 'batch_norm', 'epsilon': 0.1}"), {19}, 5},
+    {"batch_norm", BEFORE("{'type': 'batch_norm'}, {'type': 'gelu'}"), {3, 2, 5}, 23},
+    {"batch_norm",
+     "[{'type': 'dense', 'units': 6, 'use_bias': false}, {'type': 'batch_norm'},"
+     " {'type': 'tanh'}, {'type': 'dense', 'units': 2}]",
+     {4},
+     7},
     {"concat", AROUND("{'type': 'concat', 'inputs': ['input', 'layers.0']}"), {3}, 4},
     {"concat",
      BEFORE("{'type': 'dense', 'units': 2}, {'type': 'concat', 'inputs': ['layers.0', "
@@ -188,9 +201,18 @@ static void test_every_op_has_a_row_in_the_gradient_check(void **state)
 }
 
 static const struct loss_spec losses[] = {
-    {LOSS_CROSS_ENTROPY, 0}, {LOSS_BINARY_CROSS_ENTROPY, 0},
-    {LOSS_MSE, 0},           {LOSS_MAE, 0},
-    {LOSS_HUBER, 0.2},       {LOSS_HUBER, 1},
+    {.type = LOSS_CROSS_ENTROPY},
+    {.type = LOSS_CROSS_ENTROPY, .label_smoothing = 0.3},
+    {.type = LOSS_BINARY_CROSS_ENTROPY},
+    {.type = LOSS_BINARY_CROSS_ENTROPY, .pos_weight = 2.5},
+    {.type = LOSS_MSE},
+    {.type = LOSS_MAE},
+    {.type = LOSS_HUBER, .delta = 0.2},
+    {.type = LOSS_HUBER, .delta = 1},
+    {.type = LOSS_LOG_COSH},
+    {.type = LOSS_FOCAL, .gamma = 0},
+    {.type = LOSS_FOCAL, .gamma = 0.5},
+    {.type = LOSS_FOCAL, .gamma = 2},
 };
 
 static void check_loss(const struct loss_spec *loss, size_t rows, size_t width)
@@ -219,7 +241,7 @@ static void check_loss(const struct loss_spec *loss, size_t rows, size_t width)
 static void test_gradients_of_every_loss_equal_finite_differences(void **state)
 {
     (void)state;
-    bool seen[LOSS_HUBER + 1] = {false};
+    bool seen[LOSS_FOCAL + 1] = {false};
     for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
         seen[losses[i].type] = true;
         check_loss(&losses[i], 1, 1);
@@ -231,7 +253,7 @@ static void test_gradients_of_every_loss_equal_finite_differences(void **state)
         check_loss(&losses[i], 6, 40);
     }
     for (size_t type = 0; loss_names[type]; type++)
-        assert_true(type <= LOSS_HUBER && seen[type]);
+        assert_true(type <= LOSS_FOCAL && seen[type]);
 }
 
 static void test_gradients_of_a_whole_classifier_equal_finite_differences(void **state)

@@ -77,7 +77,7 @@ static void test_cross_entropy_of_extreme_logits_is_finite(void **state)
 static void test_gradient_may_overwrite_the_output(void **state)
 {
     (void)state;
-    for (enum loss_type type = LOSS_CROSS_ENTROPY; type <= LOSS_HUBER; type++) {
+    for (enum loss_type type = LOSS_CROSS_ENTROPY; type <= LOSS_FOCAL; type++) {
         size_t width = type == LOSS_BINARY_CROSS_ENTROPY ? 1 : 19;
         float x[57], apart[57], target[57];
         int32_t labels[3] = {0, 1, 0};
@@ -86,7 +86,8 @@ static void test_gradient_may_overwrite_the_output(void **state)
             target[i] = (float)core_number(i + 60);
         }
         const void *t = loss_takes_labels(type) ? (void *)labels : (void *)target;
-        struct loss_spec loss = {.type = type, .delta = 0.5};
+        struct loss_spec loss = {
+            .type = type, .delta = 0.5, .label_smoothing = 0.2, .gamma = 2};
         struct loss_sums a = {0}, b = {0};
         loss_compute(&loss, x, t, 3, width, 3, apart, &a);
         loss_compute(&loss, x, t, 3, width, 3, x, &b);
@@ -99,7 +100,7 @@ static void test_nan_in_the_output_makes_the_loss_nan(void **state)
 {
     (void)state;
     static const size_t widths[] = {1, 3, 20, 35};
-    for (enum loss_type type = LOSS_CROSS_ENTROPY; type <= LOSS_HUBER; type++) {
+    for (enum loss_type type = LOSS_CROSS_ENTROPY; type <= LOSS_FOCAL; type++) {
         for (size_t w = 0; w < (type == LOSS_BINARY_CROSS_ENTROPY ? 1 : 4); w++) {
             for (size_t at = 0; at < 2 * widths[w]; at++) {
                 float x[70], target[70] = {0};
@@ -107,7 +108,8 @@ static void test_nan_in_the_output_makes_the_loss_nan(void **state)
                 for (size_t i = 0; i < 70; i++)
                     x[i] = (float)core_number(i);
                 x[at] = NAN;
-                struct loss_spec loss = {.type = type, .delta = 1};
+                struct loss_spec loss = {
+                    .type = type, .delta = 1, .label_smoothing = 0.2, .gamma = 2};
                 struct loss_sums sums = {0};
                 loss_compute(&loss, x,
                              loss_takes_labels(type) ? (void *)labels : (void *)target, 2,
@@ -140,19 +142,69 @@ static void test_binary_cross_entropy_equals_its_formula(void **state)
     }
 }
 
+static void test_weighted_positives_count_more(void **state)
+{
+    (void)state;
+    const float x[2] = {0.7f, 0.7f};
+    const int32_t labels[2] = {1, 0};
+    float gradient[2], plain[2];
+    struct loss_sums sums = {0}, of_plain = {0};
+    struct loss_spec loss = {.type = LOSS_BINARY_CROSS_ENTROPY, .pos_weight = 3};
+    loss_compute(&loss, x, labels, 2, 1, 2, gradient, &sums);
+    loss.pos_weight = 1;
+    loss_compute(&loss, x, labels, 2, 1, 2, plain, &of_plain);
+    double expected = 3 * log1p(exp(-0.7)) + log1p(exp(0.7));
+    assert_true(fabs(sums.loss - expected) <= 1e-6);
+    assert_true(fabs(of_plain.loss - expected + 2 * log1p(exp(-0.7))) <= 1e-6);
+    assert_true(fabsf(gradient[0] - 3 * plain[0]) <= 1e-7f);
+    assert_true(gradient[1] == plain[1]);
+}
+
+static void test_smoothing_and_focus_equal_their_formulas(void **state)
+{
+    (void)state;
+    const float x[4] = {0.3f, -1.2f, 2.1f, 0.4f};
+    const int32_t label = 3;
+    double smoothed = 0, nll = naive_cross_entropy(x, 3, 4);
+    for (size_t j = 0; j < 4; j++)
+        smoothed += (0.05 + (j == 3 ? 0.8 : 0)) * naive_cross_entropy(x, j, 4);
+    struct loss_spec loss = {.type = LOSS_CROSS_ENTROPY, .label_smoothing = 0.2};
+    struct loss_sums sums = {0};
+    loss_compute(&loss, x, &label, 1, 4, 1, NULL, &sums);
+    assert_true(fabs(sums.loss - smoothed) <= 1e-6);
+    loss = (struct loss_spec){.type = LOSS_FOCAL, .gamma = 1.5};
+    sums = (struct loss_sums){0};
+    loss_compute(&loss, x, &label, 1, 4, 1, NULL, &sums);
+    assert_true(fabs(sums.loss - pow(1 - exp(-nll), 1.5) * nll) <= 1e-6);
+}
+
+static void test_log_cosh_does_not_overflow(void **state)
+{
+    (void)state;
+    const float x[2] = {3000, -3000}, target[2] = {0, 0};
+    float gradient[2];
+    struct loss_sums sums = {0};
+    struct loss_spec loss = {.type = LOSS_LOG_COSH};
+    loss_compute(&loss, x, target, 2, 1, 2, gradient, &sums);
+    assert_true(fabs(sums.loss - 2 * (3000 - log(2))) <= 1e-3);
+    assert_true(gradient[0] == 0.5f && gradient[1] == -0.5f);
+}
+
 static double naive_number_loss(enum loss_type type, double e, double delta)
 {
     if (type == LOSS_MSE)
         return e * e;
     if (type == LOSS_MAE)
         return fabs(e);
+    if (type == LOSS_LOG_COSH)
+        return log(cosh(e));
     return fabs(e) < delta ? e * e / 2 : delta * (fabs(e) - delta / 2);
 }
 
 static void test_losses_of_numbers_equal_their_formulas(void **state)
 {
     (void)state;
-    for (enum loss_type type = LOSS_MSE; type <= LOSS_HUBER; type++) {
+    for (enum loss_type type = LOSS_MSE; type <= LOSS_LOG_COSH; type++) {
         for (size_t width = 1; width <= 20; width += 19) {
             size_t rows = 5, count = rows * width;
             float x[100], target[100];
@@ -229,6 +281,9 @@ int main(void)
         cmocka_unit_test(test_gradient_may_overwrite_the_output),
         cmocka_unit_test(test_nan_in_the_output_makes_the_loss_nan),
         cmocka_unit_test(test_binary_cross_entropy_equals_its_formula),
+        cmocka_unit_test(test_weighted_positives_count_more),
+        cmocka_unit_test(test_smoothing_and_focus_equal_their_formulas),
+        cmocka_unit_test(test_log_cosh_does_not_overflow),
         cmocka_unit_test(test_losses_of_numbers_equal_their_formulas),
         cmocka_unit_test(test_sums_of_slices_add_up_to_the_batch),
         cmocka_unit_test(test_means_of_nothing_are_nan),

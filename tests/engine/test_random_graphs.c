@@ -83,9 +83,15 @@ static void add_join(struct draft *draft, const char *type, bool square)
 
 static void add_layer(struct draft *draft)
 {
-    static const char *const same[] = {
-        "'tanh'",    "'sigmoid'", "'silu'",   "'softplus'",
-        "'softmax'", "'gelu'",    "'linear'", "'dropout', 'rate': 0.3"};
+    static const char *const same[] = {"'tanh'",
+                                       "'sigmoid'",
+                                       "'silu'",
+                                       "'softplus'",
+                                       "'softmax'",
+                                       "'gelu'",
+                                       "'linear'",
+                                       "'dropout', 'rate': 0.3",
+                                       "'layer_norm', 'epsilon': 0.1"};
     static const char *const joins[] = {"add", "multiply"};
     int from = draw(draft, draft->count + 1), kind = draw(draft, 10);
     bool square = draft->square[from];

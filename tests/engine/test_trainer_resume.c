@@ -172,6 +172,50 @@ static void test_every_schedule_resumes_bit_for_bit(void **state)
     }
 }
 
+static void test_averaged_weights_resume_bit_for_bit(void **state)
+{
+    (void)state;
+    check_resuming(", 'weight_averaging': {'decay': 0.8}", 7);
+    check_resuming(", 'weight_averaging': {'decay': 0.8}, 'early_stopping': {}", 4);
+}
+
+/* Of two epochs with one step each, the average is (1 - decay) of the way from the
+ * weights of the first to those of the second. */
+static void test_the_model_is_the_average_of_the_weights(void **state)
+{
+    (void)state;
+    static const char *const more[] = {
+        ", 'epochs': 1", ", 'epochs': 2",
+        ", 'epochs': 2, 'weight_averaging': {'type': 'ema', 'decay': 0.25}"};
+    struct outcome outcomes[3];
+    for (size_t i = 0; i < 3; i++) {
+        struct job job;
+        char spec[512];
+        snprintf(
+            spec, sizeof spec,
+            "{'model': {'layers': [{'type': 'dense', 'units': 'auto'}]}, 'optimizer':"
+            " {'type': 'sgd', 'learning_rate': 0.5}, 'batch_size': 90, 'split':"
+            " {'fractions': {'train': 1}}%s}",
+            more[i]);
+        job.data = made_up_data(ROWS, 4, 3, 0);
+        training_fixture_open_text(&job.fixture, &job.data, spec);
+        run_from(&job, NULL, 0, &outcomes[i]);
+        job_close(&job);
+    }
+    size_t count = outcomes[0].length / sizeof(float);
+    float *first = (float *)(void *)outcomes[0].bytes;
+    float *second = (float *)(void *)outcomes[1].bytes;
+    float *average = (float *)(void *)outcomes[2].bytes;
+    assert_int_equal(outcomes[2].length, outcomes[0].length);
+    for (size_t i = 0; i < count; i++) {
+        float expected = 0.25f * first[i] + 0.75f * second[i];
+        assert_true(average[i] - expected < 1e-6f && expected - average[i] < 1e-6f);
+    }
+    assert_memory_not_equal(first, second, outcomes[0].length);
+    for (size_t i = 0; i < 3; i++)
+        outcome_release(&outcomes[i]);
+}
+
 static void test_a_pause_at_every_step_changes_nothing(void **state)
 {
     (void)state;
@@ -406,6 +450,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_optimizer_resumes_bit_for_bit),
         cmocka_unit_test(test_every_schedule_resumes_bit_for_bit),
+        cmocka_unit_test(test_averaged_weights_resume_bit_for_bit),
+        cmocka_unit_test(test_the_model_is_the_average_of_the_weights),
         cmocka_unit_test(test_a_pause_at_every_step_changes_nothing),
         cmocka_unit_test(test_a_run_on_two_threads_resumes_bit_for_bit),
         cmocka_unit_test(test_early_stopping_goes_on_counting),

@@ -197,6 +197,18 @@ def loss_function(spec):
     kind = loss if isinstance(loss, str) else loss["type"]
     if kind == "huber":
         return nn.HuberLoss(delta=loss.get("delta", 1.0))
+    if kind == "log_cosh":
+        return lambda output, target: (output - target).cosh().log().mean()
+    if kind == "focal":
+        def focal(output, target):
+            nll = nn.functional.cross_entropy(output, target, reduction="none")
+            return ((1 - (-nll).exp()) ** loss["gamma"] * nll).mean()
+        return focal
+    if isinstance(loss, dict) and "label_smoothing" in loss:
+        return nn.CrossEntropyLoss(label_smoothing=loss["label_smoothing"])
+    if isinstance(loss, dict) and "pos_weight" in loss:
+        return lambda output, target: nn.functional.binary_cross_entropy_with_logits(
+            output, target, pos_weight=output.new_tensor(loss["pos_weight"]))
     return {"cross_entropy": nn.CrossEntropyLoss, "mse": nn.MSELoss, "mae": nn.L1Loss,
             "binary_cross_entropy": nn.BCEWithLogitsLoss}[kind]()
 
@@ -294,7 +306,14 @@ def cases():
     }.items():
         yield case("optimizer " + name, "classes", optimizer=optimizer)
     yield case("loss binary_cross_entropy", "binary")
-    for loss in ("mse", "mae", {"type": "huber", "delta": 0.5}):
+    yield case("loss binary_cross_entropy with pos_weight", "binary",
+               loss={"type": "binary_cross_entropy", "pos_weight": 2.5})
+    yield case("loss cross_entropy with label_smoothing", "classes",
+               loss={"type": "cross_entropy", "label_smoothing": 0.15})
+    for gamma in (0.5, 2.0):
+        yield case("loss focal %g" % gamma, "classes",
+                   loss={"type": "focal", "gamma": gamma})
+    for loss in ("mse", "mae", {"type": "huber", "delta": 0.5}, "log_cosh"):
         name = loss if isinstance(loss, str) else loss["type"]
         yield case("loss %s of one number" % name, "number", loss=loss)
         yield case("loss %s of two numbers" % name, "numbers", loss=loss)

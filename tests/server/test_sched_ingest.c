@@ -174,6 +174,87 @@ static void test_too_many_ingests_are_refused_at_once(void **state)
     }
 }
 
+/* ---- gradient checks: short tasks too ---- */
+
+#define REPORT "{\"report\":{\"passed\":true,\"layers\":[]}}"
+
+static int ask_check(struct sched_fixture *f, const char *script,
+                     struct ingest_result *result)
+{
+    *result = (struct ingest_result){.fixture = f};
+    json_t *json =
+        json_pack("{s:s, s:{s:s}}", "task", "gradcheck", "spec", "script", script);
+    char *text = json_dumps(json, 0);
+    struct check_job job = {
+        .dataset_fd = open_null(), .task = text, .done = done, .context = result};
+    struct error err = {0};
+    int rc = sched_check(f->sched, &job, &err);
+    free(text);
+    json_decref(json);
+    return rc;
+}
+
+static void check(struct sched_fixture *f, const char *script,
+                  struct ingest_result *result)
+{
+    assert_int_equal(ask_check(f, script, result), 0);
+    fixture_wait_until(f, is_done, result);
+    assert_int_equal(result->calls, 1);
+}
+
+static void test_report_of_a_gradient_check_is_passed_on(void **state)
+{
+    struct sched_fixture *f = *state;
+    struct ingest_result result;
+    fixture_start(f);
+    check(f, "json 23 " REPORT, &result);
+    assert_int_equal(result.rc, 0);
+    expect_text(result.json, "\"passed\":true");
+    int before = open_descriptors();
+    for (int i = 0; i < 5; i++)
+        check(f, "json 23 " REPORT, &result);
+    fixture_stop(f, CLOCK_NS_PER_SECOND);
+    assert_true(open_descriptors() <= before);
+}
+
+static void test_failures_of_a_gradient_check_are_told(void **state)
+{
+    struct sched_fixture *f = *state;
+    struct ingest_result result;
+    fixture_start(f);
+    check(f, "failed invalid_data", &result);
+    assert_int_equal(result.rc, ERR_INVALID);
+    expect_text(result.text, "It went wrong.");
+    check(f, "crash 11", &result);
+    assert_int_equal(result.rc, ERR_INTERNAL);
+    expect_text(result.text, "SIGSEGV");
+    static const char *const lies[] = {
+        "json 23 {};hang",
+        "json 23 " FACTS ";hang",
+        "json 23 {\"report\":{\"passed\":1,\"layers\":[]}};hang",
+        "json 23 {\"report\":{\"passed\":true}};hang",
+    };
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        check(f, lies[i], &result);
+        assert_int_equal(result.rc, ERR_INTERNAL);
+        expect_text(result.text, "spoke out of protocol");
+    }
+}
+
+static void test_waiting_gradient_checks_are_answered_when_the_daemon_goes(void **state)
+{
+    struct sched_fixture *f = *state;
+    struct ingest_result results[3];
+    fixture_start(f);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ask_check(f, "hang", &results[i]), 0);
+    fixture_stop(f, CLOCK_NS_PER_SECOND);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(results[i].calls, 1);
+        assert_int_equal(results[i].rc, ERR_CANCELLED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +267,9 @@ int main(void)
         TEST(test_silent_ingest_worker_is_killed),
         TEST(test_waiting_ingests_have_their_turn_and_all_descriptors_are_closed),
         TEST(test_too_many_ingests_are_refused_at_once),
+        TEST(test_report_of_a_gradient_check_is_passed_on),
+        TEST(test_failures_of_a_gradient_check_are_told),
+        TEST(test_waiting_gradient_checks_are_answered_when_the_daemon_goes),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,30 @@ static void test_digits_are_ten_classes_of_64_pixels(void **state)
     facts_free(facts);
 }
 
+static int dense_layers(const struct job_spec *spec)
+{
+    int count = 0;
+    for (int i = 0; i < spec->model.layer_count; i++)
+        count += strcmp(spec->model.layers[i].op, "dense") == 0;
+    return count;
+}
+
+static void test_deep_networks_differ_in_their_residual_connections(void **state)
+{
+    (void)state;
+    struct dataset_facts *facts = facts_of_digits();
+    struct job_spec *plain = load_example("deep-plain.json", facts);
+    struct job_spec *residual = load_example("deep-residual.json", facts);
+    assert_int_equal(dense_layers(plain), 100);
+    assert_int_equal(dense_layers(residual), 100);
+    assert_int_equal(plain->model.parameter_count, residual->model.parameter_count);
+    assert_int_equal(plain->epochs, residual->epochs);
+    assert_true(plain->seed == residual->seed);
+    job_spec_free(plain);
+    job_spec_free(residual);
+    facts_free(facts);
+}
+
 static void test_fashion_is_the_784_256_128_10_network(void **state)
 {
     (void)state;
@@ -143,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_digits_are_ten_classes_of_64_pixels),
+        cmocka_unit_test(test_deep_networks_differ_in_their_residual_connections),
         cmocka_unit_test(test_fashion_is_the_784_256_128_10_network),
         cmocka_unit_test(test_tables_choose_their_columns),
         cmocka_unit_test(test_xor_trains_on_all_of_its_four_rows),

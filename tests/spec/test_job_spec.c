@@ -37,12 +37,14 @@ static void test_only_dataset_and_model_are_needed(void **state)
         "\"model\":{\"layers\":[{\"type\":\"dense\",\"units\":10,\"activation\":"
         "\"linear\","
         "\"use_bias\":true,\"kernel_initializer\":\"glorot_uniform\","
-        "\"bias_initializer\":\"zeros\",\"l2\":0}]},\"loss\":{\"type\":\"cross_entropy\"}"
+        "\"bias_initializer\":\"zeros\",\"l2\":0}]},\"loss\":{\"type\":\"cross_entropy\","
+        "\"label_smoothing\":0}"
         ","
         "\"optimizer\":{\"type\":\"adam\",\"learning_rate\":0.001,\"beta_1\":0.9,"
         "\"beta_2\":0.999,\"epsilon\":1e-8,\"weight_decay\":0},"
         "\"learning_rate_schedule\":{\"type\":\"constant\",\"warmup_steps\":0},"
-        "\"gradient_clip\":{\"norm\":null,\"value\":null},\"epochs\":10,\"batch_size\":"
+        "\"gradient_clip\":{\"norm\":null,\"value\":null},"
+        "\"weight_averaging\":null,\"epochs\":10,\"batch_size\":"
         "32,"
         "\"seed\":0,\"split\":{\"type\":\"fixed\",\"fractions\":{\"train\":0.9,"
         "\"validation\":0.1,\"test\":0}},\"early_stopping\":null,"
@@ -207,6 +209,9 @@ static void test_wrong_values_are_pointed_at(void **state)
         {",'split':'stratified'", "/split/type", "the target is a number"},
         {",'split':{'fractions':{'test':0.00001}}", "/split/fractions/test",
          "found none"},
+        {",'weight_averaging':'ema'", "/weight_averaging", "expected an object"},
+        {",'weight_averaging':{'decay':1}", "/weight_averaging/decay", "found 1"},
+        {",'weight_averaging':{'type':'swa'}", "/weight_averaging/type", "found"},
         {",'early_stopping':true", "/early_stopping", "found true"},
         {",'early_stopping':{'patience':-1}", "/early_stopping/patience", "found -1"},
         {",'early_stopping':{'monitor':'val_los'}", "/early_stopping/monitor",

@@ -231,6 +231,40 @@ static void test_wrong_residual_blocks_are_violations(void **state)
         "keep their input's shape [28, 28] but for the last dimension, found [784]");
 }
 
+static void test_norms_have_a_number_for_each_unit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        int params, parameters;
+    } rows[] = {{"rms_norm", 1, 28}, {"layer_norm", 2, 56}, {"batch_norm", 4, 56}};
+    static const char *const names[] = {"weight", "bias", "running_mean", "running_var"};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char job[256];
+        snprintf(job, sizeof(job),
+                 IMAGES("{'type':'%s'},{'type':'flatten'},"
+                        "{'type':'dense','units':'auto','use_bias':false}"),
+                 rows[i].type);
+        struct job_spec *spec = sample_spec(job, facts_of_images);
+        const struct layer *layer = &spec->model.layers[0];
+        assert_int_equal(layer->param_count, rows[i].params);
+        assert_int_equal(spec->model.parameter_count, 7840 + rows[i].parameters);
+        for (int p = 0; p < layer->param_count; p++) {
+            const struct param_spec *param = &layer->params[p];
+            assert_string_equal(param->name, names[p]);
+            assert_int_equal(param->shape.rank, 1);
+            assert_int_equal(param->shape.dims[0], 28);
+            assert_int_equal(param->initializer, p % 3 == 0 ? INIT_ONES : INIT_ZEROS);
+            assert_int_equal(param->trainable, p < 2);
+            assert_false(param->decays);
+        }
+        job_spec_free(spec);
+    }
+    assert_violation(
+        IMAGES("{'type':'layer_norm','epsilon':0},{'type':'dense','units':1}"),
+        facts_of_images, "/model/layers/0/epsilon", "found 0");
+}
+
 /* A job of `levels` blocks one in another. New string. */
 static char *nested_job(int levels, const char *name)
 {
@@ -294,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_residual_block_adds_its_input),
         cmocka_unit_test(test_residual_block_projects_where_shapes_differ),
         cmocka_unit_test(test_wrong_residual_blocks_are_violations),
+        cmocka_unit_test(test_norms_have_a_number_for_each_unit),
         cmocka_unit_test(test_depth_names_and_number_of_nested_layers_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

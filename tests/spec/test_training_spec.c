@@ -30,18 +30,26 @@ static void test_losses_and_their_aliases(void **state)
         enum loss_type type;
         const char *canonical;
     } rows[] = {
-        {TITANIC(""), facts_of_titanic, LOSS_CROSS_ENTROPY, "{'type':'cross_entropy'}"},
+        {TITANIC(""), facts_of_titanic, LOSS_CROSS_ENTROPY,
+         "{'type':'cross_entropy','label_smoothing':0}"},
         {TITANIC(",'loss':'auto'"), facts_of_titanic, LOSS_CROSS_ENTROPY,
-         "{'type':'cross_entropy'}"},
+         "{'type':'cross_entropy','label_smoothing':0}"},
         {TITANIC(",'loss':{'type':'sparse_categorical_crossentropy'}"), facts_of_titanic,
-         LOSS_CROSS_ENTROPY, "{'type':'cross_entropy'}"},
+         LOSS_CROSS_ENTROPY, "{'type':'cross_entropy','label_smoothing':0}"},
         {TITANIC(",'loss':'binary_crossentropy'"), facts_of_titanic,
-         LOSS_BINARY_CROSS_ENTROPY, "{'type':'binary_cross_entropy'}"},
+         LOSS_BINARY_CROSS_ENTROPY, "{'type':'binary_cross_entropy','pos_weight':1}"},
         {HOUSES(""), facts_of_houses, LOSS_MSE, "{'type':'mse'}"},
         {HOUSES(",'loss':'mean_absolute_error'"), facts_of_houses, LOSS_MAE,
          "{'type':'mae'}"},
         {HOUSES(",'loss':{'type':'huber','delta':0.5}"), facts_of_houses, LOSS_HUBER,
          "{'type':'huber','delta':0.5}"},
+        {TITANIC(",'loss':{'type':'cross_entropy','label_smoothing':0.1}"),
+         facts_of_titanic, LOSS_CROSS_ENTROPY,
+         "{'type':'cross_entropy','label_smoothing':0.1}"},
+        {TITANIC(",'loss':'focal'"), facts_of_titanic, LOSS_FOCAL,
+         "{'type':'focal','gamma':2}"},
+        {HOUSES(",'loss':'log_cosh'"), facts_of_houses, LOSS_LOG_COSH,
+         "{'type':'log_cosh'}"},
         {HOUSES(",'loss':'huber'"), facts_of_houses, LOSS_HUBER,
          "{'type':'huber','delta':1}"},
     };
@@ -265,6 +273,10 @@ static void test_wrong_choices(void **state)
     }
     assert_violation(TITANIC(",'loss':'mse'"), facts_of_titanic, "/loss",
                      "because the target is a category, found \"mse\"");
+    assert_violation(TITANIC(",'loss':{'type':'cross_entropy','label_smoothing':1}"),
+                     facts_of_titanic, "/loss/label_smoothing", "from 0 to below 1");
+    assert_violation(HOUSES(",'loss':'focal'"), facts_of_houses, "/loss",
+                     "because the target is a number, found \"focal\"");
     assert_violation("{'dataset':'d','loss':'binary_cross_entropy','model':{'layers':["
                      "{'type':'dense','units':'auto'}]}}",
                      facts_of_images, "/loss", "because the target has 10 classes");

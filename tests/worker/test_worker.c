@@ -418,6 +418,30 @@ static void test_facts_that_disagree_with_the_file_are_refused(void **state)
     expect_refusal(world, shorter, world->file);
 }
 
+static void test_gradient_check_reports_each_layer(void **state)
+{
+    const struct world *world = *state;
+    struct worker_client client;
+    client_start(&client, &world->file, 1);
+    json_t *task = train_task(world, 5, false);
+    json_object_set_new(task, "task", json_string("gradcheck"));
+    assert_true(client_send_json(&client, MESSAGE_TASK, task));
+    json_decref(task);
+    const json_t *report =
+        json_object_get(client_read_end(&client, MESSAGE_DONE), "report");
+    expect_member(report, "object", "gradcheck");
+    assert_true(json_is_true(json_object_get(report, "passed")));
+    const json_t *layers = json_object_get(report, "layers");
+    assert_int_equal(json_array_size(layers), 2);
+    const json_t *first = json_array_get(layers, 0);
+    expect_member(first, "layer", "layers.0");
+    assert_int_equal(json_integer_value(json_object_get(first, "parameters_checked")),
+                     24);
+    double error = json_number_value(json_object_get(first, "max_relative_error"));
+    assert_true(error > 0 && error < 1e-4);
+    assert_int_equal(client_end(&client), 0);
+}
+
 static void test_file_that_is_no_dataset_is_refused(void **state)
 {
     const struct world *world = *state;
@@ -556,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_paused_training_goes_on_to_the_same_bits),
         cmocka_unit_test(test_damaged_checkpoint_is_called_unusable),
         cmocka_unit_test(test_diverging_training_says_so),
+        cmocka_unit_test(test_gradient_check_reports_each_layer),
         cmocka_unit_test(test_closed_input_ends_a_training_at_once),
         cmocka_unit_test(test_worker_gives_way_to_the_daemon),
         cmocka_unit_test(test_malformed_tasks_are_refused),

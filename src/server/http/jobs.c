@@ -5,6 +5,8 @@
  * is committed. The reply's text is made inside the transaction, so that it shows what
  * was committed and not what came after.
  */
+#include "jobs.h"
+
 #include "base/clock.h"
 #include "base/memory.h"
 #include "deletion.h"
@@ -85,8 +87,7 @@ static void check_machine(const struct server_config *config, const struct job_s
                        (long long)need_mb, (long long)config->memory_mb);
 }
 
-/* The request's body as a checked spec; replies and returns NULL when that fails. */
-static struct job_spec *read_spec(struct request *request)
+struct job_spec *jobs_read_spec(struct request *request)
 {
     size_t length;
     const char *body = request_body(request, &length);
@@ -128,7 +129,7 @@ static struct job_spec *read_spec(struct request *request)
 
 void jobs_handle_validate(struct request *request)
 {
-    struct job_spec *spec = read_spec(request);
+    struct job_spec *spec = jobs_read_spec(request);
     if (!spec)
         return;
     json_t *reply = job_spec_describe(spec, ASSUMED_GFLOPS);
@@ -255,7 +256,7 @@ void jobs_handle_create(struct request *request)
                       IDEMPOTENCY_KEY_MAX, strlen(key));
         return;
     }
-    struct job_spec *spec = read_spec(request);
+    struct job_spec *spec = jobs_read_spec(request);
     if (!spec)
         return;
     struct error err = {0};

@@ -46,6 +46,8 @@ request_handler datasets_handle_list, datasets_handle_get, datasets_handle_previ
 /* jobs.c */
 request_handler jobs_handle_create, jobs_handle_validate, jobs_handle_list,
     jobs_handle_get, jobs_handle_delete;
+/* gradcheck.c */
+request_handler jobs_handle_gradcheck;
 /* job_actions.c */
 request_handler job_handle_cancel, job_handle_stop, job_handle_pause, job_handle_resume;
 /* job_metrics.c */

@@ -30,6 +30,8 @@ const struct route route_table[] = {
     {"POST", "/v1/jobs", SUBMIT, BODY_JSON, SPEC_MAX_BYTES, jobs_handle_create, NULL, NULL},
     {"POST", "/v1/jobs:validate", READ, BODY_JSON, SPEC_MAX_BYTES, jobs_handle_validate, NULL,
      NULL},
+    {"POST", "/v1/jobs:gradcheck", SUBMIT, BODY_JSON, SPEC_MAX_BYTES, jobs_handle_gradcheck, NULL,
+     NULL},
     {"GET", "/v1/jobs", READ, BODY_NONE, 0, jobs_handle_list,
      PAGE_QUERY " status metadata[]", NULL},
     {"GET", "/v1/jobs/{id}", READ, BODY_NONE, 0, jobs_handle_get, NULL, NULL},

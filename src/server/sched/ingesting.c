@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define MAX_PARTS 8
-#define TASK_MAX_BYTES ((size_t)64 << 10)
+#define CHECK_MAX_NS (60 * CLOCK_NS_PER_SECOND)
 
 struct ingesting {
     struct sched *sched;
@@ -26,6 +26,7 @@ struct ingesting {
     char *part_names[MAX_PARTS];
     int fds[MAX_PARTS + 1]; /* the parts, then the output */
     char *options;
+    char *task; /* of a gradient check, whole; NULL: an ingest */
     void (*done)(void *context, int rc, const char *json, size_t length,
                  const struct error *err); /* NULL once it was called */
     void *context;
@@ -43,6 +44,7 @@ void ingesting_free(struct ingesting *ingesting)
     for (int i = 0; i < MAX_PARTS + 1; i++)
         io_close(&ingesting->fds[i]);
     free(ingesting->options);
+    free(ingesting->task);
     free(ingesting);
 }
 
@@ -73,6 +75,26 @@ struct ingesting *ingesting_new(struct sched *sched, const struct ingest_job *jo
         ingesting_free(ingesting);
         return NULL;
     }
+    return ingesting;
+}
+
+struct ingesting *ingesting_new_check(struct sched *sched, const struct check_job *job)
+{
+    struct ingesting *ingesting = mem_alloc(sizeof(*ingesting));
+    char *task = mem_strdup(job->task);
+    if (!ingesting || !task) {
+        free(ingesting);
+        free(task);
+        close(job->dataset_fd);
+        return NULL;
+    }
+    ingesting->sched = sched;
+    ingesting->done = job->done;
+    ingesting->context = job->context;
+    ingesting->task = task;
+    for (int i = 0; i < MAX_PARTS + 1; i++)
+        ingesting->fds[i] = -1;
+    ingesting->fds[0] = job->dataset_fd;
     return ingesting;
 }
 
@@ -109,7 +131,23 @@ static void leave(struct ingesting *ingesting)
 
 /* ---- what the worker says ---- */
 
-static int take_done(struct ingesting *ingesting, const json_t *object, struct error *err)
+static int take_report(struct ingesting *ingesting, const json_t *object,
+                       struct error *err)
+{
+    const json_t *report = json_object_get(object, "report");
+    if (!json_is_boolean(json_object_get(report, "passed")) ||
+        !json_is_array(json_object_get(report, "layers")))
+        return error_set(err, ERR_PROTOCOL, "a report that cannot be");
+    char *text = payload_dump(report);
+    if (!text)
+        return error_set(err, ERR_NOMEM, "no memory for the report");
+    answer(ingesting, 0, text, NULL);
+    free(text);
+    return 0;
+}
+
+static int take_facts(struct ingesting *ingesting, const json_t *object,
+                      struct error *err)
 {
     const json_t *facts = json_object_get(object, "facts");
     struct dataset_facts *parsed = NULL;
@@ -170,6 +208,20 @@ static void patience_over(struct loop_timer *timer)
     worker_process_kill(ingesting->worker, WORKER_STOPPED, "it did not end");
 }
 
+static void check_overdue(struct loop_timer *timer)
+{
+    struct ingesting *ingesting = LOOP_OWNER(timer, struct ingesting, patience);
+    answer_error(ingesting, ERR_TOO_LARGE,
+                 "The check took longer than a minute; the network is too large for it.");
+    worker_process_kill(ingesting->worker, WORKER_STOPPED, "it took too long");
+}
+
+static int take_done(struct ingesting *ingesting, const json_t *object, struct error *err)
+{
+    return ingesting->task ? take_report(ingesting, object, err)
+                           : take_facts(ingesting, object, err);
+}
+
 static int take_frame(void *context, const struct frame *frame, struct error *err)
 {
     struct ingesting *ingesting = context;
@@ -177,7 +229,7 @@ static int take_frame(void *context, const struct frame *frame, struct error *er
     if (frame->type == MESSAGE_READY || frame->type == MESSAGE_PROGRESS)
         return 0; /* signs of life */
     if (!is_end)
-        return error_set(err, ERR_PROTOCOL, "a %s message from an ingest worker",
+        return error_set(err, ERR_PROTOCOL, "a %s message from a worker of a short task",
                          message_name(frame->type));
     json_t *object = NULL;
     int rc = payload_object(frame, &object, err);
@@ -202,7 +254,8 @@ static void worker_ended(void *context, const struct worker_end *end)
         struct error cause;
         char text[sizeof(cause.text)];
         char *detail = post_mortem(end, 0, 0, NULL, &cause);
-        log_event(LOG_WARN, "worker_crashed", "task=ingest reason=%s",
+        log_event(LOG_WARN, "worker_crashed", "task=%s reason=%s",
+                  ingesting->task ? "gradcheck" : "ingest",
                   log_quote(cause.text, text, sizeof(text)));
         sched_count_total(sched, &sched->stats.crashed);
         answer(ingesting, cause.code, NULL, &cause);
@@ -216,6 +269,9 @@ static void worker_ended(void *context, const struct worker_end *end)
 
 static int send_task(struct ingesting *ingesting, struct error *err)
 {
+    if (ingesting->task)
+        return worker_process_send(ingesting->worker, MESSAGE_TASK, ingesting->task,
+                                   strlen(ingesting->task), err);
     json_t *options = json_loads(ingesting->options, 0, NULL);
     json_t *parts = json_array();
     json_t *task = NULL;
@@ -251,6 +307,11 @@ static int start(struct ingesting *ingesting, struct error *err)
     sched_count_total(sched, &sched->stats.started);
     for (int i = 0; i < MAX_PARTS + 1; i++)
         io_close(&ingesting->fds[i]);
+    if (ingesting->task) {
+        ingesting->patience.fire = check_overdue;
+        loop_set_timer(sched->loop, &ingesting->patience,
+                       clock_monotonic_ns() + CHECK_MAX_NS);
+    }
     rc = send_task(ingesting, err);
     if (rc != 0) /* `ended` follows and frees it */
         worker_process_kill(ingesting->worker, WORKER_STOPPED, err->text);

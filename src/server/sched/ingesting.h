@@ -1,6 +1,8 @@
 /*
  * Ingest workers: at most so many at once, the others wait in the order of their asking.
- * Each gets its parts and the output file as descriptors and answers with facts.
+ * Each gets its parts and the output file as descriptors and answers with facts. A
+ * gradient check is such a short task too: it gets the dataset's file alone, answers with
+ * a report, and may take a minute.
  */
 #ifndef BACKPROP_SCHED_INGESTING_H
 #define BACKPROP_SCHED_INGESTING_H
@@ -13,6 +15,8 @@
 /* A copy of `job` whose descriptors it owns (from any thread). NULL without memory; then
  * they are closed. */
 struct ingesting *ingesting_new(struct sched *sched, const struct ingest_job *job);
+
+struct ingesting *ingesting_new_check(struct sched *sched, const struct check_job *job);
 
 void ingesting_free(struct ingesting *ingesting);
 

@@ -284,13 +284,13 @@ void sched_stats(struct sched *sched, struct sched_stats *ret_stats)
 
 /* ---- calls with an answer ---- */
 
-int sched_ingest(struct sched *sched, const struct ingest_job *job, struct error *err)
+/* Counts in and hands over what was made of a call; NULL: there was no memory. */
+static int take_turn(struct sched *sched, struct ingesting *ingesting, struct error *err)
 {
     pthread_mutex_lock(&sched->lock);
     bool room = sched->ingests < INGEST_MAX_PENDING;
     sched->ingests += room;
     pthread_mutex_unlock(&sched->lock);
-    struct ingesting *ingesting = ingesting_new(sched, job); /* takes the descriptors */
     if (room && ingesting) {
         ingesting_hand_over(ingesting);
         return 0;
@@ -303,6 +303,17 @@ int sched_ingest(struct sched *sched, const struct ingest_job *job, struct error
                          INGEST_MAX_PENDING);
     sched_count_up(sched, &sched->ingests, -1);
     return error_set(err, ERR_NOMEM, "no memory to read a dataset");
+}
+
+/* Both of these take the descriptors. */
+int sched_ingest(struct sched *sched, const struct ingest_job *job, struct error *err)
+{
+    return take_turn(sched, ingesting_new(sched, job), err);
+}
+
+int sched_check(struct sched *sched, const struct check_job *job, struct error *err)
+{
+    return take_turn(sched, ingesting_new_check(sched, job), err);
 }
 
 static void run_ask(struct loop_call *call)

@@ -82,6 +82,22 @@ int sched_ingest(struct sched *sched, const struct ingest_job *job, struct error
     __attribute__((warn_unused_result));
 
 /*
+ * A gradient check: `task` is the TASK's JSON text (copied), `dataset_fd` the dataset's
+ * file (taken over in every case). It takes its turn among the ingests and may take a
+ * minute. `done` is called once: with rc 0 and the report as JSON text (borrowed), or
+ * with an error, ERR_INVALID when the spec does not fit the data.
+ */
+struct check_job {
+    int dataset_fd;
+    const char *task;
+    void (*done)(void *context, int rc, const char *json, size_t length,
+                 const struct error *err);
+    void *context;
+};
+int sched_check(struct sched *sched, const struct check_job *job, struct error *err)
+    __attribute__((warn_unused_result));
+
+/*
  * Asks a serving worker for a model (started if none is warm): `verb` is "predict" (later
  * "evaluate", "generate"), `body` the user's JSON, taken over if 0 is returned. `done` is
  * called once: rc 0 with the worker's reply {"status": 200, "body": {…}} as JSON text

@@ -1,0 +1,85 @@
+/*
+ * POST /v1/jobs:gradcheck: a job's spec goes to a short-lived worker, which checks the
+ * gradients of that network on a few rows of its dataset, and the report comes back.
+ */
+#include "base/io.h"
+#include "folders.h"
+#include "jobs.h"
+#include "reply.h"
+#include "route.h"
+#include "store/datasets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+static void reply_report(void *context, int rc, const char *json, size_t length,
+                         const struct error *err)
+{
+    struct request *request = context;
+    if (rc == 0)
+        reply_json_text(request, 200, json, length);
+    else if (rc == ERR_INVALID)
+        reply_problem(request, 422, "invalid_data", "%s", err->text);
+    else
+        reply_error(request, err);
+}
+
+/* The facts and the open file of the spec's dataset, which was there a moment ago. */
+static int open_dataset(struct request *request, const struct job_spec *spec,
+                        struct dataset_row *ret_row, int *ret_fd, struct error *err)
+{
+    struct server *server = request_server(request);
+    char path[FOLDERS_PATH_SIZE];
+    struct db *db = store_read_begin(server->store, err);
+    if (!db)
+        return err->code;
+    int rc = datasets_get(db, spec->dataset, ret_row, err);
+    store_read_end(server->store, db);
+    if (rc == 0)
+        rc = folders_path(server, "datasets", ret_row->file_sha256, path, err);
+    if (rc != 0)
+        return rc;
+    *ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+    return *ret_fd >= 0 ? 0 : error_set_errno(err, errno, "cannot open the dataset");
+}
+
+static char *make_task(const struct job_spec *spec, const char *facts)
+{
+    json_t *json = json_loads(facts, 0, NULL);
+    json_t *task = json ? json_pack("{s:s, s:O, s:O}", "task", "gradcheck", "spec",
+                                    spec->canonical, "facts", json)
+                        : NULL;
+    char *text = task ? json_dumps(task, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(task);
+    json_decref(json);
+    return text;
+}
+
+void jobs_handle_gradcheck(struct request *request)
+{
+    struct job_spec *spec = jobs_read_spec(request);
+    if (!spec)
+        return;
+    struct error err = {0};
+    struct dataset_row row = {0};
+    int fd = -1;
+    char *task = NULL;
+    int rc = open_dataset(request, spec, &row, &fd, &err);
+    if (rc == 0) {
+        task = make_task(spec, row.facts);
+        rc = task ? 0 : error_set(&err, ERR_NOMEM, "no memory for the gradient check");
+    }
+    if (rc == 0) {
+        struct check_job job = {
+            .dataset_fd = fd, .task = task, .done = reply_report, .context = request};
+        fd = -1;
+        rc = sched_check(request_server(request)->sched, &job, &err);
+    }
+    if (rc != 0)
+        reply_error(request, &err);
+    io_close(&fd);
+    free(task);
+    dataset_row_release(&row);
+    job_spec_free(spec);
+}
