@@ -115,6 +115,14 @@ class RefusalsTest(ServiceTest):
         self.refuse(self.changed(resources={"threads": 200}), "/resources/threads")
         self.refuse(self.layers(), "/model/layers")
 
+    def test_a_dataset_that_is_not_there_is_said_once(self):
+        for unknown in ("ds_00000000000000000000000000", "ds_…", "titanic", "", 7):
+            with self.subTest(unknown=unknown):
+                problem = self.assert_problem(self.post(self.changed(dataset=unknown)), 422)
+                told = [e["detail"] for e in problem["errors"] if e["pointer"] == "/dataset"]
+                self.assertEqual(len(told), 1, told)
+                self.assertIn("expected the ID of a dataset", told[0])
+
     def test_paths_and_methods_that_are_not_there(self):
         for method, path, status in (
                 ("GET", "/v1/nothing", 404), ("GET", "/v1/jobs/job_x/y/z", 404),
