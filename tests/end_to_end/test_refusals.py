@@ -221,6 +221,14 @@ class RefusalsTest(ServiceTest):
                 self.assertTrue(status == "" or status.split()[1][0] == "4" or
                                 status.split()[1] == "505", status)
 
+    def test_an_address_with_a_host_means_its_path(self):
+        for data, expected in ((b"GET http://localhost/livez", "200"), (b"GET HTTP://x/livez", "200"),
+                               (b"GET http://localhost/nothing", "404"), (b"GET http://", "404"),
+                               (b"GET http://localhost?x=1", "404"), (b"GET ftp://h/livez", "404")):
+            with self.subTest(data=data):
+                status = self.raw(data + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                self.assertEqual(status.split()[1], expected)
+
     def test_a_foreign_host_and_origin_are_refused(self):
         status, _, _ = self.service.request("GET", "/v1/jobs", headers={"Host": "evil.example"})
         self.assertIn(status, (400, 403, 421))
