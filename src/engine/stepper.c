@@ -14,7 +14,7 @@
 /*
  * Dense gradients from this size on are deferred. Below, each slice's own copy is small
  * and still in the cache when it is summed; above, a copy costs memory traffic that
- * cutting the product by rows of the gradient saves (PERFORMANCE.md).
+ * cutting the product by rows of the gradient saves.
  */
 #define DEFER_FROM 16384
 

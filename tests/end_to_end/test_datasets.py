@@ -6,7 +6,7 @@ import time
 import unittest
 
 from backpropd import Problem
-from service import ServiceTest, image_parts, passengers_csv, prices_csv, spec
+from service import ServiceTest, idx, image_parts, images, passengers_csv, prices_csv, spec
 
 
 class DatasetsTest(ServiceTest):
@@ -57,6 +57,23 @@ class DatasetsTest(ServiceTest):
         self.assertEqual(dataset["rows"]["train"], 3)
         _, dataset = self.service.upload_text("1,2\n3,4\n", "?header=true")
         self.assertEqual(list(self.columns(dataset)), ["1", "2"])
+
+    def test_a_delimiter_may_be_named_or_be_itself(self):
+        for name in ("tab", "%09"):
+            status, dataset = self.service.upload_text("a b\tc\n1\t2\n", f"?delimiter={name}")
+            self.assertEqual(status, 201, dataset)
+            self.assertEqual(list(self.columns(dataset)), ["a b", "c"])
+
+    def test_labels_may_be_negative(self):
+        features, _ = images(60, 1)
+        labels = idx(9, (60,), bytes(255 if i % 2 else 1 for i in range(60)))
+        dataset = self.client.upload(name="signs", parts={
+            "train.features": self.write("f", features), "train.labels": self.write("l", labels)})
+        self.assertEqual(dataset["columns"][0]["values"], ["-1", "1"])
+        job = self.client.wait(self.client.submit(spec(dataset["id"]))["id"], timeout=60)
+        self.assertEqual(job["spec"]["features"]["target"]["type"], "category")
+        answer = self.client.predict(job["model"], inputs=[[0] * 30])[0]
+        self.assertEqual(set(answer["probabilities"]), {"-1", "1"})
 
     def test_images_come_as_parts_and_train(self):
         dataset = self.client.upload(parts=image_parts(self.scratch), name="lines")
@@ -118,6 +135,7 @@ class LyingFilesTest(ServiceTest):
         self.refuse(bytes(1000))
         self.refuse(b"a,b\n1,\xff\xfe\n", "UTF-8")
         self.refuse("a,b\n", "row")
+        self.refuse("a,b", "--data-binary")  # curl -d drops line ends
 
     def test_compressed_lies(self):
         whole = gzip.compress(b"a,b\n" + b"1,2\n" * 1000)

@@ -93,7 +93,9 @@ class ModelsTest(ServiceTest):
         status, headers, _ = self.weights(Range=f"bytes={10 ** 9}-")
         self.assertEqual((status, headers["Content-Range"].split("/")[0]), (416, "bytes *"))
         etag = self.weights()[1]["ETag"]
-        self.assertEqual(self.weights(If_None_Match=etag)[0], 304)
+        for known in (etag, "*", f'"x", {etag}', f"W/{etag}"):
+            self.assertEqual(self.weights(If_None_Match=known)[0], 304, known)
+        self.assertEqual(self.weights(If_None_Match='"x"')[0], 200)
 
     def test_head_tells_the_length(self):
         status, headers, body = self.service.request(
@@ -125,6 +127,25 @@ class ModelsTest(ServiceTest):
         for i in range(50):
             answer = self.client.predict(self.model, rows=[{"x": i / 10, "y": 0.5}] * 20)
             self.assertEqual(len(answer), 20)
+
+    def test_a_number_can_be_used_as_a_category(self):
+        lines = [f"{i % 3 + 1},{i % 10},{'no' if i % 3 == 1 else 'yes'}" for i in range(300)]
+        text = "\n".join(["Pclass,Age,Survived", *lines])
+        _, dataset = self.service.upload_text(text)
+        job = self.client.submit(spec(
+            dataset["id"], epochs=30,
+            features={"inputs": [{"name": "Pclass", "type": "category"}], "target": "Survived"}))
+        job = self.client.wait(job["id"], timeout=60)
+        self.assertEqual((job["status"], job["metrics"]["test"]["accuracy"]), ("succeeded", 1.0))
+        self.client.download(job["model"], self.scratch / "c.safetensors")
+        tensors, metadata = read_safetensors((self.scratch / "c.safetensors").read_bytes())
+        self.assertEqual(tensors["layers.0.weight"][0], [16, 3])
+        self.assertEqual(json.loads(metadata["preprocessing"])["inputs"][0]["values"],
+                         ["1", "2", "3"])
+        answer = self.client.predict(job["model"], rows=[
+            {"Pclass": 2}, {"Pclass": "2"}, {"Pclass": 2.0}, {"Pclass": " 2.0", "Age": "NA"},
+            {"Pclass": 3}])
+        self.assertEqual([p["label"] for p in answer], ["no"] * 4 + ["yes"])
 
     def test_images_are_scaled_as_in_training(self):
         dataset = self.client.upload(parts=image_parts(self.scratch))["id"]

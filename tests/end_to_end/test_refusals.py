@@ -115,6 +115,14 @@ class RefusalsTest(ServiceTest):
         self.refuse(self.changed(resources={"threads": 200}), "/resources/threads")
         self.refuse(self.layers(), "/model/layers")
 
+    def test_a_dataset_that_is_not_there_is_said_once(self):
+        for unknown in ("ds_00000000000000000000000000", "ds_…", "titanic", "", 7):
+            with self.subTest(unknown=unknown):
+                problem = self.assert_problem(self.post(self.changed(dataset=unknown)), 422)
+                told = [e["detail"] for e in problem["errors"] if e["pointer"] == "/dataset"]
+                self.assertEqual(len(told), 1, told)
+                self.assertIn("expected the ID of a dataset", told[0])
+
     def test_paths_and_methods_that_are_not_there(self):
         for method, path, status in (
                 ("GET", "/v1/nothing", 404), ("GET", "/v1/jobs/job_x/y/z", 404),
@@ -212,6 +220,14 @@ class RefusalsTest(ServiceTest):
                 status = self.raw(data)
                 self.assertTrue(status == "" or status.split()[1][0] == "4" or
                                 status.split()[1] == "505", status)
+
+    def test_an_address_with_a_host_means_its_path(self):
+        for data, expected in ((b"GET http://localhost/livez", "200"), (b"GET HTTP://x/livez", "200"),
+                               (b"GET http://localhost/nothing", "404"), (b"GET http://", "404"),
+                               (b"GET http://localhost?x=1", "404"), (b"GET ftp://h/livez", "404")):
+            with self.subTest(data=data):
+                status = self.raw(data + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                self.assertEqual(status.split()[1], expected)
 
     def test_a_foreign_host_and_origin_are_refused(self):
         status, _, _ = self.service.request("GET", "/v1/jobs", headers={"Host": "evil.example"})

@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 
-
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')

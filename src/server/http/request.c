@@ -11,8 +11,21 @@
 #include <string.h>
 #include <strings.h>
 
+/* A client that takes the server for a proxy names the whole address ("http://host/path",
+ * RFC 9112 section 3.2.2); the path is meant. Which host may be named, address.h checks
+ * by the Host header, which must be there as well. */
+static const char *skip_authority(const char *uri)
+{
+    static const char scheme[] = "http://";
+    if (strncasecmp(uri, scheme, sizeof(scheme) - 1) != 0)
+        return uri;
+    uri += sizeof(scheme) - 1;
+    return uri + strcspn(uri, "/?");
+}
+
 struct request *request_new(struct http_listener *listener, const char *uri)
 {
+    uri = skip_authority(uri);
     size_t length = strlen(uri);
     struct request *request = mem_alloc(sizeof(*request) + length + 1);
     if (!request)
