@@ -178,15 +178,14 @@ static void test_too_many_ingests_are_refused_at_once(void **state)
 
 #define REPORT "{\"report\":{\"passed\":true,\"layers\":[]}}"
 
-static int ask_check(struct sched_fixture *f, const char *script,
-                     struct ingest_result *result)
+static int ask_check(struct sched_fixture *f, const char *script, struct answer *result)
 {
-    *result = (struct ingest_result){.fixture = f};
+    *result = (struct answer){.fixture = f};
     json_t *json =
         json_pack("{s:s, s:{s:s}}", "task", "gradcheck", "spec", "script", script);
     char *text = json_dumps(json, 0);
     struct check_job job = {
-        .dataset_fd = open_null(), .task = text, .done = done, .context = result};
+        .dataset_fd = open_null(), .task = text, .done = answer_take, .context = result};
     struct error err = {0};
     int rc = sched_check(f->sched, &job, &err);
     free(text);
@@ -194,22 +193,21 @@ static int ask_check(struct sched_fixture *f, const char *script,
     return rc;
 }
 
-static void check(struct sched_fixture *f, const char *script,
-                  struct ingest_result *result)
+static void check(struct sched_fixture *f, const char *script, struct answer *result)
 {
     assert_int_equal(ask_check(f, script, result), 0);
-    fixture_wait_until(f, is_done, result);
+    fixture_wait_until(f, answer_is_there, result);
     assert_int_equal(result->calls, 1);
 }
 
 static void test_report_of_a_gradient_check_is_passed_on(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result result;
+    struct answer result;
     fixture_start(f);
     check(f, "json 23 " REPORT, &result);
     assert_int_equal(result.rc, 0);
-    expect_text(result.json, "\"passed\":true");
+    fixture_expect_text(result.json, "\"passed\":true");
     int before = open_descriptors();
     for (int i = 0; i < 5; i++)
         check(f, "json 23 " REPORT, &result);
@@ -220,14 +218,14 @@ static void test_report_of_a_gradient_check_is_passed_on(void **state)
 static void test_failures_of_a_gradient_check_are_told(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result result;
+    struct answer result;
     fixture_start(f);
     check(f, "failed invalid_data", &result);
     assert_int_equal(result.rc, ERR_INVALID);
-    expect_text(result.text, "It went wrong.");
+    fixture_expect_text(result.text, "It went wrong.");
     check(f, "crash 11", &result);
     assert_int_equal(result.rc, ERR_INTERNAL);
-    expect_text(result.text, "SIGSEGV");
+    fixture_expect_text(result.text, "SIGSEGV");
     static const char *const lies[] = {
         "json 23 {};hang",
         "json 23 " FACTS ";hang",
@@ -237,14 +235,14 @@ static void test_failures_of_a_gradient_check_are_told(void **state)
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         check(f, lies[i], &result);
         assert_int_equal(result.rc, ERR_INTERNAL);
-        expect_text(result.text, "spoke out of protocol");
+        fixture_expect_text(result.text, "spoke out of protocol");
     }
 }
 
 static void test_waiting_gradient_checks_are_answered_when_the_daemon_goes(void **state)
 {
     struct sched_fixture *f = *state;
-    struct ingest_result results[3];
+    struct answer results[3];
     fixture_start(f);
     for (int i = 0; i < 3; i++)
         assert_int_equal(ask_check(f, "hang", &results[i]), 0);
