@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +54,8 @@ void fixture_release(struct http_fixture *fixture)
     assert_int_equal(system(command), 0); /* NOLINT: a path of our own making */
 }
 
-int client_connect(const struct http_fixture *fixture)
+/* 0 or what errno says. */
+static int try_connect(const struct http_fixture *fixture, int *ret_fd)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
@@ -62,8 +64,24 @@ int client_connect(const struct http_fixture *fixture)
     const struct sockaddr_in address = {.sin_family = AF_INET,
                                         .sin_port = htons((uint16_t)fixture->port),
                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    *ret_fd = fd;
+    return connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ? 0
+                                                                                : errno;
+}
+
+int client_connect(const struct http_fixture *fixture)
+{
+    int fd;
+    assert_int_equal(try_connect(fixture, &fd), 0);
     return fd;
+}
+
+bool client_is_refused(const struct http_fixture *fixture)
+{
+    int fd;
+    int failure = try_connect(fixture, &fd);
+    close(fd);
+    return failure == ECONNREFUSED;
 }
 
 bool client_send_bytes(int fd, const void *bytes, size_t length)

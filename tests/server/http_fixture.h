@@ -24,6 +24,8 @@ void fixture_release(struct http_fixture *fixture);
 
 /* A connection to the listener; reads give up after ten seconds. */
 int client_connect(const struct http_fixture *fixture);
+/* True if nobody listens at the listener's port. */
+bool client_is_refused(const struct http_fixture *fixture);
 void client_send(int fd, const char *text);
 /* Sends as much as the other side takes; false when it closed. */
 bool client_send_bytes(int fd, const void *bytes, size_t length);

@@ -260,7 +260,9 @@ static void test_the_drain_ends_streams_and_refuses_the_rest(void **state)
     assert_int_equal(reply.status, 200);
     client_reply_release(&reply);
 
+    assert_false(client_is_refused(&fixture));
     http_drain(fixture.listener);
+    assert_true(client_is_refused(&fixture));
     read_text(fd, "0\r\n\r\n");
     wait_for(&live.released, 1);
     client_send(kept, "GET /echo/a HTTP/1.1\r\n" HOST "\r\n");

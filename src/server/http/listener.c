@@ -182,6 +182,7 @@ int http_listen(struct server *server, struct http_listener **ret_listener, int 
     if (!listener)
         return error_set(err, ERR_NOMEM, "no memory for the HTTP server");
     listener->server = server;
+    listener->quiesced = -1;
     stream_list_init(&listener->streams);
     int fd = -1;
     int port = 0;
@@ -211,8 +212,10 @@ static void sleep_briefly(void)
 void http_drain(struct http_listener *listener)
 {
     atomic_store(&listener->server->draining, true);
-    int fd = MHD_quiesce_daemon(listener->daemon);
-    io_close(&fd);
+    /* New connections are refused from here on. The descriptor stays open as long as
+     * libmicrohttpd's threads may still hand it to epoll. */
+    listener->quiesced = MHD_quiesce_daemon(listener->daemon);
+    shutdown(listener->quiesced, SHUT_RDWR);
     stream_list_end(&listener->streams);
     while (atomic_load(&listener->handling) > 0)
         sleep_briefly();
@@ -229,5 +232,6 @@ void http_close(struct http_listener *listener, int64_t deadline_ns)
         return;
     }
     MHD_stop_daemon(listener->daemon);
+    io_close(&listener->quiesced);
     release(listener);
 }

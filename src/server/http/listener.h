@@ -29,6 +29,7 @@ struct http_listener {
     atomic_int handling;  /* handlers that run */
     atomic_int suspended; /* requests that wait for a reply from another thread */
     atomic_int open;      /* requests that exist */
+    int quiesced;         /* the listening socket after http_drain; -1 before */
 };
 
 #endif
