@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """The workloads of bench_train in PyTorch, as the peer to compare with; prints one JSON line.
 
-    torch_train.py WORKLOAD [--threads N] [--variant eager|foreach|flat|traced|traced-flat]
+    torch_train.py WORKLOAD [--threads N] [--variant eager | WORD+WORD…]
 
-Each variant is a way in which a PyTorch user may speed up a small network on a CPU: the
-multi-tensor optimizer, all parameters as views of one flat tensor, a traced graph. The data
-is random; an epoch shuffles and gathers its batches. The first epoch warms up; the median of
-the others is reported.
+The words are ways in which a PyTorch user may speed up a small network on a CPU: `foreach`,
+the multi-tensor optimizer; `flat`, all parameters as views of one tensor; `traced`, the
+graph with its loss traced; `channels-last`, the layout that oneDNN likes. The data is
+random; an epoch shuffles and gathers its batches. The first epoch warms up; the median of
+the others is reported. A sample of W6 and W7 is a token.
 """
 import argparse
 import json
@@ -17,31 +18,10 @@ import time
 BEGIN = time.perf_counter()
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 
-WORKLOADS = {
-    # widths, rows, batch, epochs
-    "W1": ([13, 64, 64, 1], 20000, 32, 4),
-    "W2": ([784, 256, 128, 10], 60000, 128, 4),
-    "W3": ([784, 1024, 1024, 1024, 10], 15360, 256, 4),
-}
+import torch_networks
 
-
-class Network(nn.Module):
-    """A multilayer perceptron with its loss, so that both can be traced as one."""
-
-    def __init__(self, widths):
-        super().__init__()
-        layers = []
-        for before, after in zip(widths, widths[1:]):
-            layers += [nn.Linear(before, after), nn.ReLU()]
-        self.layers = nn.Sequential(*layers[:-1])
-        self.classifies = widths[-1] > 1
-
-    def forward(self, x, y):
-        output = self.layers(x)
-        return F.cross_entropy(output, y) if self.classifies else F.mse_loss(output, y)
+WORDS = {"eager", "foreach", "flat", "traced", "channels-last"}
 
 
 def flatten(network):
@@ -58,32 +38,40 @@ def flatten(network):
     return flat
 
 
+def words_of(text):
+    words = set(text.split("+"))
+    if not words <= WORDS:
+        raise argparse.ArgumentTypeError(f"expected words of {sorted(WORDS)}, found {text}")
+    return words
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("workload", choices=WORKLOADS)
+    parser.add_argument("workload", choices=torch_networks.WORKLOADS)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--variant", default="eager",
-                        choices=["eager", "foreach", "flat", "traced", "traced-flat"])
+    parser.add_argument("--variant", type=words_of, default={"eager"})
     args = parser.parse_args()
-    widths, rows, batch, epochs = WORKLOADS[args.workload]
+    workload = torch_networks.WORKLOADS[args.workload]
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    x = torch.randn(rows, widths[0])
-    y = torch.randint(0, widths[-1], (rows,)) if widths[-1] > 1 else torch.randn(rows, 1)
-    network = Network(widths)
-    flat = flatten(network) if args.variant.endswith("flat") else None
-    optimizer = torch.optim.Adam([flat] if flat is not None else network.parameters(),
-                                 foreach=args.variant == "foreach")
-    step = network
-    if args.variant.startswith("traced"):
+    x, y = workload.data()
+    network = torch_networks.WithLoss(workload.network(), workload.classifies)
+    if "channels-last" in args.variant:
+        network = network.to(memory_format=torch.channels_last)
+        x = x.to(memory_format=torch.channels_last)
+    flat = flatten(network) if "flat" in args.variant else None
+    optimizer = workload.optimizer([flat] if flat is not None else network.parameters(),
+                                   foreach="foreach" in args.variant)
+    step, batch = network, workload.batch
+    if "traced" in args.variant:
         step = torch.jit.trace(network, (x[:batch], y[:batch]), check_trace=False)
 
     seconds = []
-    for _ in range(epochs):
+    for _ in range(workload.epochs):
         begin = time.perf_counter()
-        order = torch.randperm(rows)
-        for first in range(0, rows, batch):
+        order = torch.randperm(workload.rows)
+        for first in range(0, workload.rows, batch):
             chosen = order[first:first + batch]
             if flat is not None:
                 flat.grad.zero_()
@@ -94,12 +82,14 @@ def main():
         seconds.append(time.perf_counter() - begin)
 
     steady = seconds[1:]
+    samples = workload.rows * workload.samples_per_row
     print(json.dumps({
-        "peer": "pytorch", "version": torch.__version__, "variant": args.variant,
+        "peer": "pytorch", "version": torch.__version__,
+        "variant": "+".join(sorted(args.variant)),
         "workload": args.workload, "threads": args.threads,
-        "samples_per_second": round(rows / statistics.median(steady), 1),
-        "lowest": round(rows / max(steady), 1), "highest": round(rows / min(steady), 1),
-        "epochs": epochs, "wall_seconds": round(time.perf_counter() - BEGIN, 3),
+        "samples_per_second": round(samples / statistics.median(steady), 1),
+        "lowest": round(samples / max(steady), 1), "highest": round(samples / min(steady), 1),
+        "epochs": workload.epochs, "wall_seconds": round(time.perf_counter() - BEGIN, 3),
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
 
 

@@ -2,10 +2,13 @@
 """Training speed beside PyTorch, in one run.
 
     bench/train.py [--build build/release] [--threads 1] [--rounds 3] [--workload W1 …]
+                   [--variants eager flat …]
 
 Every round runs each program once in a process of its own, in turn, so that a change of the
-machine's speed meets all of them. Prints one JSON line a result, then one a workload with
-the medians and the ratio to the best PyTorch variant. Needs `scripts/setup.sh bench`.
+machine's speed meets all of them; between them it measures what large matrix products
+reach. Prints one JSON line a result, then one a workload: the medians, the ratio to the best
+PyTorch variant round by round, and the share of the measured peak. Needs
+`scripts/setup.sh bench`. docs/PERFORMANCE.md explains the workloads.
 """
 import argparse
 import glob
@@ -18,7 +21,11 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-VARIANTS = ["eager", "foreach", "flat", "traced", "traced-flat"]
+PLAIN = ["eager", "foreach", "flat", "traced", "traced+flat"]
+IMAGES = ["eager", "traced+flat", "channels-last", "channels-last+foreach",
+          "channels-last+flat", "channels-last+traced+flat"]
+VARIANTS = {"W1": PLAIN, "W2": PLAIN, "W3": PLAIN, "W4": IMAGES, "W5": IMAGES, "W6": PLAIN,
+            "W7": PLAIN}
 
 
 def run(command, env):
@@ -43,38 +50,54 @@ def environment(threads, openmp):
     return env
 
 
+def measure_round(folder, workload, threads, variants):
+    """{program: its result} of one round."""
+    count = str(threads)
+    results = {"peak": run([str(folder / "bench_peak"), count], environment(1, False)),
+               "backpropd": run([str(folder / "bench_train"), workload, count],
+                                environment(1, False))}
+    torch = ["/usr/bin/python3", str(HERE / "torch_train.py"), workload, "--threads", count]
+    for variant in variants:
+        results[variant] = run(torch + ["--variant", variant],
+                               environment(threads, threads > 1))
+    return results
+
+
+def summary(workload, threads, variants, rounds):
+    def median(name, key="samples_per_second"):
+        return statistics.median(results[name][key] for results in rounds)
+
+    best = max(variants, key=median)
+    ratios = [results["backpropd"]["samples_per_second"] /
+              max(results[variant]["samples_per_second"] for variant in variants)
+              for results in rounds]
+    share = [results["backpropd"]["gflops"] / results["peak"]["gflops"] for results in rounds]
+    return {"workload": workload, "threads": threads, "rounds": len(rounds),
+            "backpropd": median("backpropd"), "pytorch": median(best),
+            "pytorch_variant": best, "ratio": round(statistics.median(ratios), 2),
+            "ratios": [round(ratio, 2) for ratio in ratios],
+            "gflops": median("backpropd", "gflops"), "peak_gflops": median("peak", "gflops"),
+            "share_of_peak": round(statistics.median(share), 2),
+            "rss_mb": [max(results[name]["rss_mb"] for results in rounds)
+                       for name in ("backpropd", best)],
+            "process_seconds": [min(results[name]["process_seconds"] for results in rounds)
+                                for name in ("backpropd", best)]}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=HERE.parent / "build" / "release")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workload", nargs="+", default=["W1", "W2", "W3"])
+    parser.add_argument("--workload", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument("--variants", nargs="+", help="of PyTorch, instead of the usual ones")
     args = parser.parse_args()
-    ours = str(pathlib.Path(args.build) / "bin" / "bench_train")
-    theirs = ["/usr/bin/python3", str(HERE / "torch_train.py")]
-    threads = str(args.threads)
-
+    folder = pathlib.Path(args.build) / "bin"
     for workload in args.workload:
-        rates = {}
-        for _ in range(args.rounds):
-            result = run([ours, workload, threads], environment(1, False))
-            rates.setdefault("backpropd", []).append(result)
-            for variant in VARIANTS:
-                result = run(theirs + [workload, "--threads", threads, "--variant", variant],
-                             environment(args.threads, args.threads > 1))
-                rates.setdefault(variant, []).append(result)
-        median = {name: statistics.median(r["samples_per_second"] for r in results)
-                  for name, results in rates.items()}
-        mine = median.pop("backpropd")
-        best = max(median, key=median.get)
-        print(json.dumps({
-            "workload": workload, "threads": args.threads, "rounds": args.rounds,
-            "backpropd": mine, "pytorch": median[best], "pytorch_variant": best,
-            "ratio": round(mine / median[best], 2),
-            "rss_mb": [max(r["rss_mb"] for r in rates["backpropd"]),
-                       max(r["rss_mb"] for r in rates[best])],
-            "process_seconds": [min(r["process_seconds"] for r in rates["backpropd"]),
-                                min(r["process_seconds"] for r in rates[best])]}), flush=True)
+        variants = args.variants or VARIANTS[workload]
+        rounds = [measure_round(folder, workload, args.threads, variants)
+                  for _ in range(args.rounds)]
+        print(json.dumps(summary(workload, args.threads, variants, rounds)), flush=True)
 
 
 if __name__ == "__main__":
