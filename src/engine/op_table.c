@@ -14,6 +14,9 @@
     OP(layer_norm)                                                                       \
     OP(rms_norm)                                                                         \
     OP(batch_norm)                                                                       \
+    OP(embedding)                                                                        \
+    OP(position_embedding)                                                               \
+    OP(sinusoidal_positions)                                                             \
     OP(linear)                                                                           \
     OP(relu)                                                                             \
     OP(leaky_relu)                                                                       \

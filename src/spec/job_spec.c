@@ -246,7 +246,7 @@ static void resolve_network(struct job_reader *reader)
     if (!reader->model_read)
         return;
     int rc = model_spec_resolve(&spec->model, json_object_get(reader->parts, "model"),
-                                &spec->features.input_shape,
+                                &spec->features.input_shape, 0,
                                 loss_output_width(&spec->loss, &spec->features),
                                 loss_activation(&spec->loss), violations);
     if (rc == 0 && fits)

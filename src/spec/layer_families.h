@@ -39,6 +39,13 @@ LAYER_INFER(layer_norm_infer);
 LAYER_INFER(rms_norm_infer);
 LAYER_INFER(batch_norm_infer);
 
+/* layer_sequence.c: sequences [positions, units], and the tokens they are made from. */
+extern const struct key embedding_keys[];
+extern const struct key position_embedding_keys[];
+LAYER_INFER(embedding_infer);
+LAYER_INFER(position_embedding_infer);
+LAYER_INFER(sinusoidal_infer);
+
 /* Refuses an output that no machine should be asked for. */
 int layer_check_output(const struct layer *layer, struct violations *violations);
 

@@ -23,10 +23,14 @@ static json_t *canonical_layer(json_t *canonical, const char *pointer)
 }
 
 /* What "auto" stands for, in the attributes and in the canonical JSON. */
-static void resolve_words(struct layer *layer, json_t *canonical, int64_t auto_units,
-                          struct violations *violations)
+static void resolve_words(struct layer *layer, json_t *canonical, int64_t vocabulary,
+                          int64_t auto_units, struct violations *violations)
 {
     struct attrs *attrs = &layer->attrs;
+    if (attrs_has(attrs, "input_dim") && attrs_find(attrs, "input_dim")->is_word &&
+        vocabulary > 0)
+        attrs_resolve(attrs, "input_dim", json_integer(vocabulary), canonical,
+                      violations);
     if (attrs_has(attrs, "units") && attrs_find(attrs, "units")->is_word)
         attrs_resolve(attrs, "units", json_integer(auto_units), canonical, violations);
     if (attrs_has(attrs, "bias_initializer") &&
@@ -160,13 +164,14 @@ static int add_costs(struct model_spec *model, const struct layer *layer,
 }
 
 int model_spec_resolve(struct model_spec *model, json_t *canonical,
-                       const struct shape *input, int64_t auto_units, const char *folded,
-                       struct violations *violations)
+                       const struct shape *input, int64_t vocabulary, int64_t auto_units,
+                       const char *folded, struct violations *violations)
 {
+    model->vocabulary = vocabulary;
     for (int i = 0; i < model->layer_count; i++)
         resolve_words(&model->layers[i],
-                      canonical_layer(canonical, model->layers[i].pointer), auto_units,
-                      violations);
+                      canonical_layer(canonical, model->layers[i].pointer), vocabulary,
+                      auto_units, violations);
     if (violations->status != 0)
         return violations->status;
     int rc = check_all_are_read(model, violations);

@@ -86,6 +86,7 @@ struct model_spec {
     int output;              /* index of the layer whose output is the network's */
     int64_t parameter_count; /* trainable */
     int64_t flops;           /* of one sample's forward pass */
+    int64_t vocabulary;      /* the input is token ids below it; 0: it is no ids */
 };
 
 /* The shape that input `which` of layer `index` has. */
@@ -102,13 +103,15 @@ const struct shape *model_input_shape(const struct model_spec *model, int index,
  *
  * model_spec_resolve() fills in "units": "auto" with `auto_units`, leaves out the last
  * layer where its op is `folded` (NULL: nothing), and infers shapes, parameters and costs
- * for samples of the shape `input`. Both return 0 or ERR_INVALID with violations added;
+ * for samples of the shape `input`, whose numbers are token ids below `vocabulary` (0:
+ * other numbers). Both return 0 or ERR_INVALID with violations added;
  * no memory sets the violations' status.
  */
 int model_spec_read(const json_t *json, struct model_spec *ret_model,
                     json_t **ret_canonical, struct violations *violations);
 int model_spec_resolve(struct model_spec *model, json_t *canonical,
-                       const struct shape *input, int64_t auto_units, const char *folded,
+                       const struct shape *input, int64_t vocabulary,
+                       int64_t auto_units, const char *folded,
                        struct violations *violations);
 void model_spec_release(struct model_spec *model);
 

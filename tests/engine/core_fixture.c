@@ -35,6 +35,12 @@ static void expect_none(struct violations *violations)
 
 struct model_spec core_model(const char *layers, const int64_t dims[SHAPE_MAX_RANK])
 {
+    return core_text_model(layers, dims, 0);
+}
+
+struct model_spec core_text_model(const char *layers, const int64_t dims[SHAPE_MAX_RANK],
+                                  int64_t vocabulary)
+{
     struct shape input = {0};
     while (input.rank < SHAPE_MAX_RANK && dims[input.rank] > 0) {
         input.dims[input.rank] = dims[input.rank];
@@ -47,7 +53,8 @@ struct model_spec core_model(const char *layers, const int64_t dims[SHAPE_MAX_RA
     struct model_spec model;
     int rc = model_spec_read(json, &model, &canonical, &violations);
     if (rc == 0)
-        rc = model_spec_resolve(&model, canonical, &input, 0, NULL, &violations);
+        rc = model_spec_resolve(&model, canonical, &input, vocabulary, 0, NULL,
+                                &violations);
     expect_none(&violations);
     assert_int_equal(rc, 0);
     json_decref(canonical);

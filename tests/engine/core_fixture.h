@@ -12,6 +12,10 @@
  * first 0. Released with model_spec_release(). */
 struct model_spec core_model(const char *layers, const int64_t dims[SHAPE_MAX_RANK]);
 
+/* The same for an input of token ids below `vocabulary`. */
+struct model_spec core_text_model(const char *layers, const int64_t dims[SHAPE_MAX_RANK],
+                                  int64_t vocabulary);
+
 /* {'type': 'adam', …} */
 struct choice core_optimizer(const char *text);
 struct choice core_schedule(const char *text);

@@ -31,6 +31,8 @@ struct op_case {
 #define BEFORE(op) "[" op ", {'type': 'dense', 'units': 3}]"
 #define AFTER(op) "[{'type': 'dense', 'units': 7}, " op "]"
 
+#define EMBEDDING "{'type': 'embedding', 'output_dim': 4}"
+
 static const struct op_case op_cases[] = {
     {"dense", "[{'type': 'dense', 'units': 1}]", {1}, 1},
     {"dense", "[{'type': 'dense', 'units': 3}]", {4}, 5},
@@ -117,6 +119,30 @@ static const struct op_case op_cases[] = {
     {"softmax", AROUND("{'type': 'softmax'}"), {3}, 4},
     {"softmax", BEFORE("{'type': 'softmax'}"), {2, 9}, 3},
     {"softmax", "[{'type': 'dense', 'units': 1}, {'type': 'softmax'}]", {4}, 3},
+    {"embedding", BEFORE(EMBEDDING), {1}, 1},
+    {"embedding", BEFORE(EMBEDDING), {7}, 3},
+    {"embedding", "[{'type': 'embedding', 'output_dim': 17}]", {2, 3}, 2},
+    {"embedding",
+     "[{'type': 'embedding', 'input_dim': 13, 'output_dim': 2}, {'type': 'dense', "
+     "'units': 2}, {'type': 'tanh'}]",
+     {9},
+     2},
+    {"position_embedding", BEFORE(EMBEDDING ", {'type': 'position_embedding'}"), {5}, 3},
+    {"position_embedding", BEFORE("{'type': 'position_embedding'}"), {1, 3}, 1},
+    {"position_embedding",
+     BEFORE("{'type': 'tanh'}, {'type': 'position_embedding'}"),
+     {3, 18},
+     2},
+    {"sinusoidal_positions",
+     BEFORE(EMBEDDING ", {'type': 'sinusoidal_positions'}, {'type': 'gelu'}"),
+     {5},
+     3},
+    {"sinusoidal_positions", BEFORE("{'type': 'sinusoidal_positions'}"), {9, 7}, 2},
+    {"sinusoidal_positions",
+     "[{'type': 'tanh'}, {'type': 'dense', 'units': 7}, {'type': "
+     "'sinusoidal_positions'}]",
+     {9, 2},
+     2},
     {"dropout", AROUND("{'type': 'dropout', 'rate': 0.4}"), {3}, 6},
     {"dropout", BEFORE("{'type': 'dropout', 'rate': 0}"), {70}, 2},
     {"dropout", BEFORE("{'type': 'dropout', 'rate': 0.9}, {'type': 'tanh'}"), {2, 70}, 2},
@@ -131,6 +157,25 @@ static double *numbers(size_t count, double scale)
     assert_non_null(x);
     for (size_t i = 0; i < count; i++)
         x[i] = scale * core_number(i);
+    return x;
+}
+
+/* Of the text whose tokens the case's input is; 0: it is other numbers. */
+static int64_t vocabulary(const struct op_case *c)
+{
+    return strstr(c->layers, "'embedding'") ? 5 : 0;
+}
+
+static struct model_spec case_model(const struct op_case *c)
+{
+    return core_text_model(c->layers, c->dims, vocabulary(c));
+}
+
+static double *case_input(const struct op_case *c, size_t count)
+{
+    double *x = numbers(count, 1.5);
+    for (size_t i = 0; vocabulary(c) > 0 && i < count; i++)
+        x[i] = (double)(i * i % (size_t)vocabulary(c));
     return x;
 }
 
@@ -164,9 +209,9 @@ static void test_gradients_of_every_op_equal_finite_differences(void **state)
     (void)state;
     for (size_t i = 0; i < OP_CASES; i++) {
         const struct op_case *c = &op_cases[i];
-        struct model_spec model = core_model(c->layers, c->dims);
+        struct model_spec model = case_model(c);
         size_t outputs = c->rows * elements(&model.layers[model.output].output);
-        double *x = numbers(c->rows * elements(&model.input), 1.5);
+        double *x = case_input(c, c->rows * elements(&model.input));
         float *target = malloc(outputs * sizeof(float));
         assert_non_null(target);
         for (size_t t = 0; t < outputs; t++)
@@ -189,7 +234,7 @@ static void test_every_op_has_a_row_in_the_gradient_check(void **state)
         const char *name = op_at(which)->name;
         bool found = false;
         for (size_t i = 0; i < OP_CASES && !found; i++) {
-            struct model_spec model = core_model(op_cases[i].layers, op_cases[i].dims);
+            struct model_spec model = case_model(&op_cases[i]);
             for (int l = 0; l < model.layer_count; l++)
                 found = found || (strcmp(op_cases[i].op, name) == 0 &&
                                   strcmp(model.layers[l].op, name) == 0);

@@ -265,6 +265,19 @@ static void test_norms_have_a_number_for_each_unit(void **state)
         facts_of_images, "/model/layers/0/epsilon", "found 0");
 }
 
+static void test_embeddings_read_nothing_but_tokens(void **state)
+{
+    (void)state;
+    assert_violation(IMAGES("{'type':'embedding','output_dim':4},{'type':'flatten'},"
+                            "{'type':'dense','units':'auto'}"),
+                     facts_of_images, "/model/layers/0", "found other data");
+    assert_violation(IMAGES("{'type':'relu'},{'type':'embedding','output_dim':4},"
+                            "{'type':'flatten'},{'type':'dense','units':'auto'}"),
+                     facts_of_images, "/model/layers/1", "found another layer's output");
+    assert_violation(HOUSES("{'type':'position_embedding'}," LAST), facts_of_houses,
+                     "/model/layers/0", "[positions, units], found [");
+}
+
 /* A job of `levels` blocks one in another. New string. */
 static char *nested_job(int levels, const char *name)
 {
@@ -328,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_residual_block_adds_its_input),
         cmocka_unit_test(test_residual_block_projects_where_shapes_differ),
         cmocka_unit_test(test_wrong_residual_blocks_are_violations),
+        cmocka_unit_test(test_embeddings_read_nothing_but_tokens),
         cmocka_unit_test(test_norms_have_a_number_for_each_unit),
         cmocka_unit_test(test_depth_names_and_number_of_nested_layers_are_bounded),
     };

@@ -1,0 +1,112 @@
+/* Layers over sequences [positions, units]. See layer_families.h. */
+#include "base/error.h"
+#include "initializer.h"
+#include "job_spec.h"
+#include "layer_families.h"
+#include "report.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const struct key embedding_keys[] = {
+    {"input_dim", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_VOCABULARY), .word = "auto",
+     DEFAULT("\"auto\"")},
+    {"output_dim", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_UNITS)},
+    {"embeddings_initializer", KEY_CHOICE, .choices = kernel_initializer_names,
+     DEFAULT("\"uniform\"")},
+    {0},
+};
+
+const struct key position_embedding_keys[] = {
+    {"embeddings_initializer", KEY_CHOICE, .choices = kernel_initializer_names,
+     DEFAULT("\"uniform\"")},
+    {0},
+};
+
+/* A weight [rows, columns] of vectors; "pytorch" means what torch.nn.Embedding starts
+ * with, N(0, 1). */
+static void add_vectors(struct layer *layer, int64_t rows, int64_t columns)
+{
+    const char *name = attrs_string(&layer->attrs, "embeddings_initializer");
+    struct param_spec *weight = &layer->params[layer->param_count++];
+    *weight = (struct param_spec){.name = "weight",
+                                  .shape = {.rank = 2, .dims = {rows, columns}},
+                                  .trainable = true,
+                                  .decays = true};
+    initializer_resolve(name, rows, columns, weight);
+    if (strcmp(name, "pytorch") == 0) {
+        weight->initializer = INIT_NORMAL;
+        weight->scale = 1;
+    }
+}
+
+static int too_many(const struct layer *layer, int64_t rows, int64_t columns,
+                    struct violations *violations)
+{
+    return violations_add(violations, layer->pointer,
+                          "expected at most %lld parameters, found %lld times %lld",
+                          (long long)SPEC_MAX_PARAMETERS, (long long)rows,
+                          (long long)columns);
+}
+
+int embedding_infer(const struct model_spec *model, int index, struct layer *layer,
+                    struct violations *violations)
+{
+    const struct shape *input = model_input_shape(model, index, 0);
+    if (layer->inputs[0] != MODEL_INPUT || model->vocabulary == 0)
+        return violations_add(violations, layer->pointer,
+                              "expected the network's input, and as input the tokens of "
+                              "a text dataset, found %s",
+                              layer->inputs[0] == MODEL_INPUT ? "other data"
+                                                              : "another layer's output");
+    int64_t rows = attrs_integer(&layer->attrs, "input_dim");
+    int64_t columns = attrs_integer(&layer->attrs, "output_dim");
+    if (rows < model->vocabulary) {
+        char at[POINTER_SIZE];
+        return violations_add(violations, pointer_key(at, layer->pointer, "input_dim"),
+                              "expected \"auto\" or at least %lld, the vocabulary of the "
+                              "dataset, found %lld",
+                              (long long)model->vocabulary, (long long)rows);
+    }
+    if (columns > SPEC_MAX_PARAMETERS / rows)
+        return too_many(layer, rows, columns, violations);
+    if (input->rank == SHAPE_MAX_RANK)
+        return violations_add(violations, layer->pointer,
+                              "expected an input of at most %d dimensions, found %d",
+                              SHAPE_MAX_RANK - 1, input->rank);
+    layer->output = *input;
+    layer->output.dims[layer->output.rank++] = columns;
+    add_vectors(layer, rows, columns);
+    return layer_check_output(layer, violations);
+}
+
+/* A sequence [positions, units]; anything else is a violation. */
+static int check_sequence(const struct model_spec *model, int index,
+                          const struct layer *layer, struct violations *violations)
+{
+    const struct shape *input = model_input_shape(model, index, 0);
+    char shape[SHAPE_TEXT_SIZE];
+    if (input->rank == 2)
+        return 0;
+    return violations_add(violations, layer->pointer,
+                          "expected an input of the shape [positions, units], found %s",
+                          shape_format(input, shape));
+}
+
+int sinusoidal_infer(const struct model_spec *model, int index, struct layer *layer,
+                     struct violations *violations)
+{
+    int rc = check_sequence(model, index, layer, violations);
+    return rc != 0 ? rc : same_infer(model, index, layer, violations);
+}
+
+int position_embedding_infer(const struct model_spec *model, int index,
+                             struct layer *layer, struct violations *violations)
+{
+    int rc = sinusoidal_infer(model, index, layer, violations);
+    if (rc != 0)
+        return rc;
+    int64_t rows = layer->output.dims[0], columns = layer->output.dims[1];
+    add_vectors(layer, rows, columns);
+    return 0;
+}
