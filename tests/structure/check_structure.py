@@ -14,6 +14,7 @@ What docs/ARCHITECTURE.md says in its table of folders is what the includes are 
 Only Python's standard library is needed.
 """
 
+import fnmatch
 import re
 import sys
 from pathlib import Path
@@ -274,8 +275,10 @@ def check_functions(tree, path, lines):
 def check_builds(tree):
     for path in tree.sources:
         if path.suffix == ".c":
-            build = path.parent / "CMakeLists.txt"
-            if not re.search(rf"(?<![\w/.]){re.escape(path.name)}\b", tree.text(build)):
+            build = tree.text(path.parent / "CMakeLists.txt")
+            patterns = re.findall(r"file\(GLOB \w+ CONFIGURE_DEPENDS ([\w*.]+)\)", build)
+            if not re.search(rf"(?<![\w/.]){re.escape(path.name)}\b", build) and not any(
+                    fnmatch.fnmatch(path.name, pattern) for pattern in patterns):
                 tree.fault(path, f"is not built: {path.parent.name}/CMakeLists.txt does not "
                                  "name it")
     tests = tree.root / "tests"

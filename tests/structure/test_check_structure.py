@@ -156,6 +156,9 @@ class CheckStructure(unittest.TestCase):
 
     def test_source_that_is_not_built(self):
         self.assert_fault({"src/base/orphan.c": ""}, "src/base/orphan.c: is not built")
+        build = "file(GLOB BASE CONFIGURE_DEPENDS err*.c)\n"
+        self.assert_fault({"src/base/orphan.c": "", "src/base/CMakeLists.txt": build},
+                          "src/base/orphan.c: is not built")
 
     def test_test_that_is_not_registered(self):
         self.assert_fault({"tests/base/test_orphan.c": ""},
