@@ -6,7 +6,12 @@
 #ifndef BACKPROP_DOUBLE_NAMES_H
 #define BACKPROP_DOUBLE_NAMES_H
 
+#define attention_head_backward attention_head_backward_double
+#define attention_head_forward attention_head_forward_double
+#define attention_head_reals attention_head_reals_double
 #define column_sum column_sum_double
+#define dropout_mask dropout_mask_double
+#define dropout_threshold dropout_threshold_double
 #define flat_new flat_new_double
 #define flat_new_unset flat_new_unset_double
 #define gemm_isa_best gemm_isa_best_double

@@ -17,6 +17,7 @@
     OP(embedding)                                                                        \
     OP(position_embedding)                                                               \
     OP(sinusoidal_positions)                                                             \
+    OP(multi_head_attention)                                                             \
     OP(linear)                                                                           \
     OP(relu)                                                                             \
     OP(leaky_relu)                                                                       \

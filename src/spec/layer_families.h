@@ -42,9 +42,11 @@ LAYER_INFER(batch_norm_infer);
 /* layer_sequence.c: sequences [positions, units], and the tokens they are made from. */
 extern const struct key embedding_keys[];
 extern const struct key position_embedding_keys[];
+extern const struct key multi_head_attention_keys[];
 LAYER_INFER(embedding_infer);
 LAYER_INFER(position_embedding_infer);
 LAYER_INFER(sinusoidal_infer);
+LAYER_INFER(multi_head_attention_infer);
 
 /* Refuses an output that no machine should be asked for. */
 int layer_check_output(const struct layer *layer, struct violations *violations);

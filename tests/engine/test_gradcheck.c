@@ -32,6 +32,7 @@ struct op_case {
 #define BEFORE(op) "[" op ", {'type': 'dense', 'units': 3}]"
 #define AFTER(op) "[{'type': 'dense', 'units': 7}, " op "]"
 
+#define ATTENTION "{'type': 'multi_head_attention', "
 #define EMBEDDING "{'type': 'embedding', 'output_dim': 4}"
 
 static const struct op_case op_cases[] = {
@@ -125,6 +126,11 @@ static const struct op_case op_cases[] = {
      "'sinusoidal_positions'}]",
      {9, 2},
      2},
+    {"multi_head_attention", BEFORE(ATTENTION "'num_heads': 1}"), {1, 1}, 1},
+    {"multi_head_attention",
+     BEFORE(ATTENTION "'num_heads': 2, 'causal': true}"),
+     {5, 6},
+     3},
     {"dropout", AROUND("{'type': 'dropout', 'rate': 0.4}"), {3}, 6},
     {"dropout", BEFORE("{'type': 'dropout', 'rate': 0}"), {70}, 2},
     {"dropout", BEFORE("{'type': 'dropout', 'rate': 0.9}, {'type': 'tanh'}"), {2, 70}, 2},

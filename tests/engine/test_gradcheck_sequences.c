@@ -1,0 +1,150 @@
+/*
+ * Layers over sequences by finite differences, over a range of shapes and attributes that
+ * loops generate: more than the rows of test_gradcheck.c, which every op has.
+ */
+#include "core_fixture.h"
+#include "engine/gradcheck.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOLERANCE 1e-5
+#define MOST_POSITIONS 9
+#define VOCABULARY 7
+#define MOST_NUMBERS 40 /* of each tensor */
+
+/* Checks all tensors and the input of a model of `rows` rows; the target is made up. */
+static void check(const struct model_spec *model, size_t rows, const double *x,
+                  const char *name)
+{
+    size_t outputs = rows * (size_t)shape_elements(&model->layers[model->output].output);
+    float *target = calloc(outputs, sizeof(float));
+    assert_non_null(target);
+    for (size_t i = 0; i < outputs; i++)
+        target[i] = (float)core_number(i + 100);
+    struct gradcheck_options options = {.model = model,
+                                        .loss = {.type = LOSS_MSE},
+                                        .rows = rows,
+                                        .seed = 7,
+                                        .most_numbers = MOST_NUMBERS};
+    struct gradcheck_tensor *tensors;
+    size_t count;
+    struct error err;
+    error_clear(&err);
+    if (gradcheck(&options, x, target, &tensors, &count, &err) != 0)
+        fail_msg("%s: %s", name, err.text);
+    for (size_t i = 0; i < count; i++) {
+        if (!(tensors[i].largest_error <= TOLERANCE))
+            fail_msg("%s: layer %d %s: relative error %g", name, tensors[i].layer,
+                     tensors[i].name, tensors[i].largest_error);
+        assert_true(tensors[i].checked > 0);
+    }
+    free(tensors);
+    free(target);
+}
+
+static void check_numbers(const char *layers, int64_t positions, int64_t units,
+                          size_t rows)
+{
+    struct model_spec model =
+        core_model(layers, (int64_t[SHAPE_MAX_RANK]){positions, units});
+    size_t count = rows * (size_t)(positions * units);
+    double *x = calloc(count, sizeof(double));
+    assert_non_null(x);
+    for (size_t i = 0; i < count; i++)
+        x[i] = 1.5 * core_number(i);
+    check(&model, rows, x, layers);
+    free(x);
+    model_spec_release(&model);
+}
+
+static void check_tokens(const char *layers, int64_t positions, size_t rows)
+{
+    struct model_spec model =
+        core_text_model(layers, (int64_t[SHAPE_MAX_RANK]){positions}, VOCABULARY);
+    size_t count = rows * (size_t)positions;
+    double *x = calloc(count, sizeof(double));
+    assert_non_null(x);
+    for (size_t i = 0; i < count; i++)
+        x[i] = (double)(i * i % VOCABULARY);
+    check(&model, rows, x, layers);
+    free(x);
+    model_spec_release(&model);
+}
+
+static void test_attention_of_any_shape(void **state)
+{
+    (void)state;
+    for (int positions = 1; positions <= MOST_POSITIONS; positions++) {
+        for (int kind = 0; kind < 12; kind++) {
+            int heads = 1 + kind % 3;
+            char layers[512];
+            snprintf(layers, sizeof(layers),
+                     "[{'type': 'tanh'}, {'type': 'multi_head_attention', 'num_heads': "
+                     "%d, 'causal': %s, 'use_bias': %s}, {'type': 'silu'}]",
+                     heads, kind & 1 ? "true" : "false", kind & 2 ? "true" : "false");
+            check_numbers(layers, positions, 6, (size_t)(1 + kind % 4));
+        }
+    }
+}
+
+static void test_attention_with_heads_of_another_size_and_dropout(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 8; kind++) {
+        char layers[512];
+        snprintf(layers, sizeof(layers),
+                 "[{'type': 'tanh'}, {'type': 'multi_head_attention', 'num_heads': %d, "
+                 "'key_dim': %d, 'causal': %s, 'dropout': %s}]",
+                 1 + kind % 2, 2 + kind, kind & 1 ? "true" : "false",
+                 kind & 2 ? "0.4" : "0");
+        check_numbers(layers, 3 + kind % 3, 5, 3);
+    }
+}
+
+/* Past the blocks of queries and the pieces of the batch. */
+static void test_attention_over_long_sequences(void **state)
+{
+    (void)state;
+    for (int causal = 0; causal < 2; causal++) {
+        char layers[512];
+        snprintf(layers, sizeof(layers),
+                 "[{'type': 'tanh'}, {'type': 'multi_head_attention', 'num_heads': 2, "
+                 "'causal': %s, 'dropout': %s}]",
+                 causal ? "true" : "false", causal ? "0" : "0.2");
+        check_numbers(layers, 67, 4, 5);
+    }
+}
+
+static void test_tokens_and_positions_through_attention(void **state)
+{
+    (void)state;
+    static const char *const positions[] = {"position_embedding", "sinusoidal_positions"};
+    for (int length = 1; length <= MOST_POSITIONS; length++) {
+        char layers[512];
+        snprintf(layers, sizeof(layers),
+                 "[{'type': 'embedding', 'output_dim': 4}, {'type': '%s'}, {'type': "
+                 "'multi_head_attention', 'num_heads': 2, 'causal': true}, {'type': "
+                 "'dense', 'units': 3}]",
+                 positions[length % 2]);
+        check_tokens(layers, length, (size_t)(1 + length % 3));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_attention_of_any_shape),
+        cmocka_unit_test(test_attention_with_heads_of_another_size_and_dropout),
+        cmocka_unit_test(test_attention_over_long_sequences),
+        cmocka_unit_test(test_tokens_and_positions_through_attention),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
