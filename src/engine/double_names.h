@@ -46,6 +46,7 @@
 #define graph_tensor_count graph_tensor_count_double
 #define graph_trained_size graph_trained_size_double
 #define loss_compute loss_compute_double
+#define loss_compute_mixed loss_compute_mixed_double
 #define loss_sums_accuracy loss_sums_accuracy_double
 #define loss_sums_add loss_sums_add_double
 #define loss_sums_loss loss_sums_loss_double

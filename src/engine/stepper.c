@@ -3,6 +3,7 @@
 #include "flat_buffer.h"
 #include "gemm.h"
 #include "kernels.h"
+#include "loss_mixed.h"
 #include "stepper_internal.h"
 
 #include "base/memory.h"
@@ -22,29 +23,44 @@
  * less, a second thread costs more than it brings. */
 #define SLICE_FLOPS 4000000
 
-static int allocate_slice(struct stepper *stepper, struct slice_state *state,
+/* Labels that may be mixed take more room, and some to work with. */
+static int allocate_target(const struct stepper *stepper, bool mixes,
+                           struct slice_state *state)
+{
+    size_t rows = graph_max_rows(stepper->graph);
+    size_t width = graph_output_width(stepper->graph);
+    size_t bytes = loss_target_bytes(stepper->loss.type, width);
+    bool labels = loss_takes_labels(stepper->loss.type);
+    if (mixes && labels) {
+        bytes = sizeof(struct mixed_label);
+        state->mixing = flat_new(2 * width);
+        if (!state->mixing)
+            return ERR_NOMEM;
+    }
+    state->target = mem_alloc_aligned(rows, bytes);
+    return state->target ? 0 : ERR_NOMEM;
+}
+
+static int allocate_slice(struct stepper *stepper, bool mixes, struct slice_state *state,
                           struct error *err)
 {
     int rc = run_new(stepper->graph, &state->run, err);
     if (rc != 0)
         return rc;
     run_observe_only(state->run, stepper->observed_nodes);
-    size_t rows = graph_max_rows(stepper->graph);
-    size_t target_bytes =
-        loss_target_bytes(stepper->loss.type, graph_output_width(stepper->graph));
     /* Of a slice's gradients only what backward wrote is read:
      * deferred ones stay unset. */
     state->gradients = flat_new_unset(graph_size(stepper->graph));
-    state->target = mem_alloc_aligned(rows, target_bytes);
     state->block = flat_new(stepper_block_reals(stepper));
     state->squares =
         mem_alloc_array((size_t)stepper->segment_count, sizeof(struct segment_squares));
-    if (!state->gradients || !state->target || !state->block || !state->squares)
+    if (!state->gradients || !state->block || !state->squares ||
+        allocate_target(stepper, mixes, state) != 0)
         return error_set(err, ERR_NOMEM, "no memory for the gradients");
     return 0;
 }
 
-static int allocate(struct stepper *stepper, struct error *err)
+static int allocate(struct stepper *stepper, bool mixes, struct error *err)
 {
     size_t size = graph_size(stepper->graph);
     size_t moments;
@@ -57,7 +73,7 @@ static int allocate(struct stepper *stepper, struct error *err)
     if (!stepper->parameters || !stepper->moments || !stepper->states)
         return error_set(err, ERR_NOMEM, "no memory for the parameters");
     for (int s = 0; s < stepper->slice_count; s++) {
-        int rc = allocate_slice(stepper, &stepper->states[s], err);
+        int rc = allocate_slice(stepper, mixes, &stepper->states[s], err);
         if (rc != 0)
             return rc;
     }
@@ -106,7 +122,7 @@ int stepper_new(const struct stepper_options *options, struct stepper **ret_step
     if (rc == 0)
         rc = stepper_plan_reports(stepper, err);
     if (rc == 0)
-        rc = allocate(stepper, err);
+        rc = allocate(stepper, options->mixes, err);
     if (rc == 0)
         rc = slices_new(stepper->slice_count, &stepper->slices, err);
     if (rc != 0) {
@@ -127,6 +143,7 @@ void stepper_free(struct stepper *stepper)
         run_free(stepper->states[s].run);
         free(stepper->states[s].gradients);
         free(stepper->states[s].target);
+        free(stepper->states[s].mixing);
         free(stepper->states[s].block);
         free(stepper->states[s].squares);
     }
@@ -140,6 +157,21 @@ void stepper_free(struct stepper *stepper)
     free(stepper);
 }
 
+/* The loss of a slice's rows, and its gradient. */
+static void compare(const struct step *step, struct slice_state *state)
+{
+    const struct stepper *stepper = step->stepper;
+    struct run *run = state->run;
+    size_t width = graph_output_width(stepper->graph);
+    if (step->source->mixed)
+        loss_compute_mixed(&stepper->loss, run_output(run), state->target, state->rows,
+                           width, step->rows, state->mixing, run_output_gradient(run),
+                           &state->sums);
+    else
+        loss_compute(&stepper->loss, run_output(run), state->target, state->rows, width,
+                     step->rows, run_output_gradient(run), &state->sums);
+}
+
 /* Forward, loss and backward of a slice's rows. */
 static void learn(const struct step *step, struct slice_state *state)
 {
@@ -150,9 +182,7 @@ static void learn(const struct step *step, struct slice_state *state)
     run_of_batch(run, step->rows);
     run_forward(run, stepper->parameters, state->rows, state->first,
                 (uint64_t)step->number, true, step->observe);
-    loss_compute(&stepper->loss, run_output(run), state->target, state->rows,
-                 graph_output_width(stepper->graph), step->rows, run_output_gradient(run),
-                 &state->sums);
+    compare(step, state);
     run_backward(run, stepper->parameters, state->gradients);
 }
 

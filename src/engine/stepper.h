@@ -36,6 +36,7 @@ struct stepper_options {
     const struct choice *optimizer; /* read by stepper_new() only */
     double clip_norm, clip_value;   /* 0: off */
     uint64_t seed;
+    bool mixes;        /* some sources may be mixed */
     size_t batch_rows; /* at most so many rows a step */
     int threads; /* at most so many; fewer where a step is too little work to share */
     int64_t slice_flops; /* least work of a slice; 0: as measured to be worth it */
@@ -49,11 +50,13 @@ void stepper_free(struct stepper *stepper);
 
 /* Numbers of a batch on demand. Called on the slices' threads, several at once, for
  * disjoint ranges of the batch's rows: writes x [count, input_width] and the targets (see
- * loss.h) of rows [first, first + count). */
+ * loss.h) of rows [first, first + count). Where labels are `mixed` they are struct
+ * mixed_label instead: only for training. */
 struct batch_source {
     void *context;
     void (*fill)(void *context, size_t first, size_t count, real *ret_x,
                  void *ret_target);
+    bool mixed;
 };
 
 struct step_result {

@@ -32,7 +32,8 @@ struct slice_state {
     _Alignas(64) struct run *run;
     real *gradients; /* graph_size() */
     void *target;
-    real *block; /* BLOCK_REALS: gradients on their way into the optimizer */
+    real *mixing; /* for loss_compute_mixed(); NULL: nothing is mixed */
+    real *block;  /* BLOCK_REALS: gradients on their way into the optimizer */
     struct loss_sums sums;
     double l2_loss;
     struct segment_squares *squares; /* one for each segment */

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "network_internal.h"
 #include "trainer_average.h"
+#include "trainer_batches.h"
 #include "trainer_checkpoint.h"
 #include "trainer_divergence.h"
 #include "trainer_epoch.h"
@@ -65,6 +66,7 @@ static int build(struct trainer *trainer, struct error *err)
         .clip_norm = spec->clip_norm,
         .clip_value = spec->clip_value,
         .seed = spec->seed,
+        .mixes = spec->augmentation.mixup_alpha > 0,
         .batch_rows = batch,
         .threads = (int)spec->threads,
     };
@@ -89,7 +91,7 @@ static int build(struct trainer *trainer, struct error *err)
         trainer_flow_init(trainer) != 0 ||
         trainer_identity(trainer, &trainer->identity) != 0)
         return error_set(err, ERR_NOMEM, "no memory for a trainer of %zu rows", rows);
-    return 0;
+    return trainer_batches_init(trainer, batch, err);
 }
 
 int trainer_new(const struct job_spec *spec, const struct pipeline *pipeline,
@@ -122,6 +124,7 @@ void trainer_free(struct trainer *trainer)
 {
     if (!trainer)
         return;
+    trainer_batches_release(trainer);
     layer_series_release(&trainer->series);
     trainer_flow_release(trainer);
     free(trainer->average);
@@ -158,22 +161,19 @@ static int diverge(struct trainer *trainer, const struct divergence *divergence,
 static int run_step(struct trainer *trainer, struct outcome *outcome)
 {
     struct train_state *state = &trainer->state;
-    size_t batch_size = (size_t)trainer->spec->batch_size;
-    size_t first = (size_t)state->batch * batch_size;
-    size_t left = pipeline_rows(trainer->pipeline, IN_TRAIN) - first;
-    size_t rows = left < batch_size ? left : batch_size;
     bool point = report_wants_point(trainer, state->step + 1);
     bool observe = (point && report_wants_layers(trainer)) || trainer_flow_wants(trainer);
     double rate = schedule_rate(&trainer->schedule, state->step, &state->plateau);
 
-    struct split_rows batch = {trainer->pipeline, IN_TRAIN, trainer->order, first};
-    struct batch_source source = split_source(&batch);
+    struct batch batch;
     struct step_result result;
-    stepper_train(trainer->stepper, &source, rows, state->step, rate, observe, &result);
+    trainer_batches_next(trainer, &batch);
+    stepper_train(trainer->stepper, &batch.source, batch.rows, state->step, rate, observe,
+                  &result);
 
     double loss = loss_sums_loss(&result.sums) + result.l2_loss;
     if (!isfinite(loss)) {
-        struct divergence divergence = {loss, rate, state->step + 1, first, rows};
+        struct divergence divergence = {loss, rate, state->step + 1, &batch};
         return diverge(trainer, &divergence, outcome);
     }
     loss_sums_add(&state->sums, &result.sums);
@@ -181,9 +181,9 @@ static int run_step(struct trainer *trainer, struct outcome *outcome)
     state->step++;
     state->batch++;
     trainer_average_step(trainer);
-    report_step_done(trainer, rows, observe);
+    report_step_done(trainer, batch.rows, observe);
     trainer->flow.learning_rate = rate;
-    int status = trainer_flow_step(trainer, loss, rows, observe);
+    int status = trainer_flow_step(trainer, loss, batch.rows, observe);
     if (status == 0 && point)
         status = report_step(trainer, &result, rate, observe);
     if (status == 0)
@@ -191,13 +191,12 @@ static int run_step(struct trainer *trainer, struct outcome *outcome)
     return status;
 }
 
-/* The rest of the epoch under way. */
+/* The steps that the epoch under way still has. */
 static int run_steps(struct trainer *trainer, struct outcome *outcome)
 {
     int64_t limit_ns = trainer->spec->max_seconds > 0
                            ? trainer->spec->max_seconds * CLOCK_NS_PER_SECOND
                            : INT64_MAX;
-    pipeline_shuffle(trainer->pipeline, (uint64_t)trainer->state.epoch, trainer->order);
     while (trainer->state.batch < trainer->steps_per_epoch) {
         int status = run_step(trainer, outcome);
         if (status == 0 && !outcome->ended)
@@ -266,7 +265,9 @@ static int run_to_end(struct trainer *trainer, enum train_end *ret_end)
         status = report_progress(trainer, true);
     while (status == 0 && !outcome.ended &&
            trainer->state.epoch < trainer->spec->epochs) {
+        trainer_batches_begin(trainer);
         status = run_steps(trainer, &outcome);
+        trainer_batches_end(trainer);
         if (status == 0 && !outcome.ended)
             status = close_epoch(trainer, &outcome);
     }

@@ -67,22 +67,33 @@ static const char *find_output(const struct run *run, const struct graph *graph)
     return NULL;
 }
 
-/* Looks for bad numbers in one chunk of the batch; true if *culprit was found. */
-static bool search_rows(const struct trainer *trainer, struct split_rows *rows,
-                        size_t count, struct run *run, void *target,
+/* Looks for bad numbers in the data of `count` rows at a position of the order; true if
+ * *culprit was found. */
+static bool search_input(const struct trainer *trainer, size_t position, size_t count,
+                         struct run *run, void *target, struct culprit *culprit)
+{
+    const uint32_t *order = trainer->order + position;
+    pipeline_fill(trainer->pipeline, IN_TRAIN, order, 0, count, run_input(run), target);
+    size_t width = graph_input_width(stepper_graph(trainer->stepper));
+    size_t row = find_input(run_input(run), width, count);
+    if (row == count)
+        return false;
+    uint64_t number;
+    pipeline_source_rows(trainer->pipeline, IN_TRAIN, order + row, 0, 1, &number);
+    *culprit = (struct culprit){.what = "input", .row = (int64_t)number};
+    return true;
+}
+
+/* The same in `count` rows of the batch from `done` on, and in what the network makes of
+ * what the step saw. */
+static bool search_rows(const struct trainer *trainer, const struct batch *batch,
+                        size_t done, size_t count, struct run *run, void *target,
                         struct culprit *culprit)
 {
     const struct graph *graph = stepper_graph(trainer->stepper);
-    struct batch_source source = split_source(rows);
-    source.fill(source.context, 0, count, run_input(run), target);
-    size_t row = find_input(run_input(run), graph_input_width(graph), count);
-    if (row < count) {
-        uint64_t number;
-        pipeline_source_rows(rows->pipeline, rows->split, rows->order + rows->first + row,
-                             0, 1, &number);
-        *culprit = (struct culprit){.what = "input", .row = (int64_t)number};
+    if (search_input(trainer, batch->first + done, count, run, target, culprit))
         return true;
-    }
+    batch->source.fill(batch->source.context, done, count, run_input(run), target);
     run_forward(run, stepper_parameters(trainer->stepper), count, 0,
                 (uint64_t)trainer->state.step, true, true);
     const char *layer = find_output(run, graph);
@@ -96,18 +107,27 @@ static int search_batch(const struct trainer *trainer,
                         const struct divergence *divergence, struct culprit *culprit)
 {
     const struct graph *graph = stepper_graph(trainer->stepper);
+    const struct batch *batch = divergence->batch;
     size_t most = graph_max_rows(graph);
     struct run *run = NULL;
-    void *target = mem_alloc_array(
-        most, loss_target_bytes(trainer->spec->loss.type, graph_output_width(graph)));
+    size_t target_bytes =
+        batch->source.mixed
+            ? sizeof(struct mixed_label)
+            : loss_target_bytes(trainer->spec->loss.type, graph_output_width(graph));
+    void *target = mem_alloc_array(most, target_bytes);
     int status = target ? run_new(graph, &run, NULL) : ERR_NOMEM;
-    for (size_t done = 0; status == 0 && done < divergence->rows; done += most) {
-        size_t left = divergence->rows - done;
-        struct split_rows rows = {trainer->pipeline, IN_TRAIN, trainer->order,
-                                  divergence->first + done};
-        if (search_rows(trainer, &rows, left < most ? left : most, run, target, culprit))
+    for (size_t done = 0; status == 0 && done < batch->rows; done += most) {
+        size_t left = batch->rows - done;
+        if (search_rows(trainer, batch, done, left < most ? left : most, run, target,
+                        culprit))
             break;
     }
+    /* Mixup mixes the last row with the first one of the next batch. */
+    size_t next = batch->first + batch->rows;
+    if (status == 0 && trainer->spec->augmentation.mixup_alpha > 0 && culprit->row < 0)
+        search_input(trainer,
+                     next < pipeline_rows(trainer->pipeline, IN_TRAIN) ? next : 0, 1, run,
+                     target, culprit);
     run_free(run);
     free(target);
     return status;
@@ -126,7 +146,7 @@ static int find_culprit(const struct trainer *trainer,
             break;
         }
     }
-    if (divergence->rows == 0)
+    if (!divergence->batch)
         return 0;
     struct culprit in_batch = {.what = "loss", .row = -1};
     int status = search_batch(trainer, divergence, &in_batch);
@@ -186,12 +206,12 @@ static json_t *list_rows(const struct trainer *trainer,
                          const struct divergence *divergence)
 {
     uint64_t rows[DIVERGENCE_MAX_ROWS];
-    size_t count =
-        divergence->rows < DIVERGENCE_MAX_ROWS ? divergence->rows : DIVERGENCE_MAX_ROWS;
+    size_t rows_in_all = divergence->batch ? divergence->batch->rows : 0;
+    size_t count = rows_in_all < DIVERGENCE_MAX_ROWS ? rows_in_all : DIVERGENCE_MAX_ROWS;
     json_t *list = json_array();
     if (count > 0)
         pipeline_source_rows(trainer->pipeline, IN_TRAIN,
-                             trainer->order + divergence->first, 0, count, rows);
+                             trainer->order + divergence->batch->first, 0, count, rows);
     for (size_t i = 0; i < count && list; i++) {
         if (json_array_append_new(list, json_integer((json_int_t)rows[i])) != 0) {
             json_decref(list);
@@ -217,15 +237,15 @@ int divergence_report(const struct trainer *trainer, const struct divergence *di
         status = buffer_status(&advice);
     if (status != 0)
         goto out;
-    status = report_event(trainer, "diverged", message.data,
-                          json_pack("{s:I, s:I, s:o, s:s, s:s?, s:f, s:s, s:o, s:I}",
-                                    "step", (json_int_t)divergence->step, "epoch",
-                                    (json_int_t)epoch_of(trainer, divergence), "loss",
-                                    figure_to_json(divergence->loss), "found_in",
-                                    culprit.what, "layer", culprit.layer, "learning_rate",
-                                    divergence->learning_rate, "advice", advice.data,
-                                    "rows", list_rows(trainer, divergence), "batch_rows",
-                                    (json_int_t)divergence->rows));
+    status = report_event(
+        trainer, "diverged", message.data,
+        json_pack("{s:I, s:I, s:o, s:s, s:s?, s:f, s:s, s:o, s:I}", "step",
+                  (json_int_t)divergence->step, "epoch",
+                  (json_int_t)epoch_of(trainer, divergence), "loss",
+                  figure_to_json(divergence->loss), "found_in", culprit.what, "layer",
+                  culprit.layer, "learning_rate", divergence->learning_rate, "advice",
+                  advice.data, "rows", list_rows(trainer, divergence), "batch_rows",
+                  (json_int_t)(divergence->batch ? divergence->batch->rows : 0)));
 out:
     buffer_release(&message);
     buffer_release(&advice);

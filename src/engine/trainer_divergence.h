@@ -2,7 +2,7 @@
 #ifndef BACKPROP_TRAINER_DIVERGENCE_H
 #define BACKPROP_TRAINER_DIVERGENCE_H
 
-#include "trainer_internal.h"
+#include "trainer_batches.h"
 
 #define DIVERGENCE_MAX_ROWS 256 /* of the batch, named in the event */
 
@@ -10,7 +10,7 @@ struct divergence {
     double loss;          /* not finite, or finite when parameters were found not to be */
     double learning_rate; /* of the step */
     int64_t step;         /* from 1 */
-    size_t first, rows;   /* the batch in trainer->order; rows 0: no batch is to blame */
+    const struct batch *batch; /* NULL: no batch is to blame */
 };
 
 /* Finds the first layer (in order of computation) whose parameters or outputs are not

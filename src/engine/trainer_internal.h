@@ -2,6 +2,7 @@
  * The inside of a trainer, shared by the modules that it is made of:
  *
  *   trainer             its life, and the loop over epochs and steps
+ *   trainer_batches     where the rows of a step come from
  *   trainer_average     the moving average of the weights
  *   trainer_epoch       validation, the best epoch, the weights that are kept
  *   trainer_flow        events of gradients, units and losses in trouble
@@ -12,9 +13,11 @@
 #ifndef BACKPROP_TRAINER_INTERNAL_H
 #define BACKPROP_TRAINER_INTERNAL_H
 
+#include "data/augmented.h"
 #include "early_stopping.h"
 #include "figures.h"
 #include "flow_detector.h"
+#include "prefetcher.h"
 #include "schedule.h"
 #include "stepper.h"
 #include "trainer.h"
@@ -79,6 +82,21 @@ struct trainer_flow {
     bool wants;                /* the next step is to be observed */
 };
 
+/* Rows of a split as the stepper asks for them. */
+struct split_rows {
+    const struct pipeline *pipeline;
+    enum split split;
+    const uint32_t *order; /* NULL: the split's own order */
+    size_t first;
+};
+
+/* The training rows on their way to a step. */
+struct trainer_batches {
+    struct split_rows plain;         /* of the present batch, without augmentation */
+    struct augmented_rows augmented; /* its room is owned */
+    struct prefetcher *prefetcher;   /* NULL: rows are used as they are */
+};
+
 struct trainer {
     const struct job_spec *spec;     /* borrowed */
     const struct pipeline *pipeline; /* borrowed */
@@ -96,16 +114,9 @@ struct trainer {
     struct report_clock clock;
     struct layer_series series;
     struct trainer_flow flow;
+    struct trainer_batches batches;
     bool has_test;
     struct figures test; /* known after the run where there is a test split */
-};
-
-/* Rows of a split as the stepper asks for them. */
-struct split_rows {
-    const struct pipeline *pipeline;
-    enum split split;
-    const uint32_t *order; /* NULL: the split's own order */
-    size_t first;
 };
 
 /* A batch source over `rows`, which it borrows. */

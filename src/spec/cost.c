@@ -42,6 +42,13 @@ static double activation_numbers(const struct model_spec *model)
     return numbers;
 }
 
+/* Batches made ahead, and the two images that making them takes. */
+static double augmentation_numbers(const struct job_spec *spec, double target_width)
+{
+    double image = (double)shape_elements(&spec->features.input_shape);
+    return 2 * (double)spec->batch_size * (image + target_width + 2) + 2 * image;
+}
+
 int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_facts *facts)
 {
     double moments = moment_count(&spec->optimizer);
@@ -59,6 +66,8 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
     if (facts->kind == DATASET_TABLE)
         width += (double)shape_elements(&spec->features.input_shape);
     numbers += rows * (width + 4);
+    if (augment_is_on(&spec->augmentation))
+        numbers += augmentation_numbers(spec, width);
     double bytes = numbers * NUMBER_BYTES + PROCESS_BYTES;
     return bytes < BYTES_MAXIMUM ? (int64_t)bytes : INT64_MAX;
 }

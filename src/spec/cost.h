@@ -11,7 +11,8 @@
  *                                       and backward
  *     data            rows (F + W)      a table's features and targets; samples of arrays
  *                                       stay in the mapped file: only the targets count
- *     order           4 rows            shuffled row numbers and their inverse
+ *     augmentation    2 B (F + W + 2)   batches made ahead, if training rows are
+ * augmented order           4 rows            shuffled row numbers and their inverse
  *     process         48 MiB            code, BLAS buffers, input and output
  *
  * Time: 3 times the forward flops for each training row (backward costs twice the

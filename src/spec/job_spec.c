@@ -7,6 +7,7 @@
  */
 #include "job_spec.h"
 
+#include "augment_spec.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "canonical.h"
@@ -32,6 +33,7 @@ static const char *const job_keys[] = {
     "name",
     "dataset",
     "features",
+    "augmentation",
     "model",
     "loss",
     "optimizer",
@@ -184,7 +186,8 @@ static void read_run(struct job_reader *reader)
         const char *key;
         int (*read)(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                     struct violations *violations);
-    } readers[] = {{"gradient_clip", gradient_clip_read},
+    } readers[] = {{"augmentation", augment_read},
+                   {"gradient_clip", gradient_clip_read},
                    {"weight_averaging", weight_averaging_read},
                    {"early_stopping", early_stopping_read},
                    {"checkpoint", checkpoint_read},
@@ -342,6 +345,9 @@ static void read_job(struct job_reader *reader)
         return;
     resolve_network(reader);
     resolve_rows(reader);
+    if (reader->facts && reader->features_read)
+        augment_check(&reader->spec->augmentation, &reader->spec->features.input_shape,
+                      reader->violations);
     check_monitors(reader);
     check_rates(reader);
     if (reader->network_resolved && reader->violations->total == before)

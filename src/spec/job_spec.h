@@ -10,6 +10,7 @@
 #define BACKPROP_JOB_SPEC_H
 
 #include "attrs.h"
+#include "augment_spec.h"
 #include "base/violations.h"
 #include "facts.h"
 #include "model_spec.h"
@@ -117,6 +118,7 @@ struct job_spec {
     char name[SPEC_MAX_NAME_BYTES + 1];
     char dataset[64];
     struct features_spec features;
+    struct augment_spec augmentation;
     struct model_spec model;
     struct loss_spec loss;
     struct choice optimizer;              /* a row of training_spec.c */

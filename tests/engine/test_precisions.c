@@ -37,7 +37,7 @@ static void test_single_and_double_precision_train_alike(void **state)
                                       .slice_flops = 1};
     struct stepper *stepper;
     assert_int_equal(stepper_new(&options, &stepper, NULL), 0);
-    struct batch_source source = {NULL, fill};
+    struct batch_source source = {.fill = fill};
     double losses[PRECISIONS_STEPS];
     for (int64_t s = 0; s < PRECISIONS_STEPS; s++) {
         struct step_result result;

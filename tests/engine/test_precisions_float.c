@@ -57,7 +57,7 @@ size_t precisions_train_float(float ret_exported[PRECISIONS_MOST],
                                       .threads = 1};
     struct stepper *stepper;
     assert_int_equal(stepper_new(&options, &stepper, NULL), 0);
-    struct batch_source source = {NULL, fill};
+    struct batch_source source = {.fill = fill};
     for (int64_t s = 0; s < PRECISIONS_STEPS; s++) {
         struct step_result result;
         stepper_train(stepper, &source, PRECISIONS_ROWS, s, PRECISIONS_RATE, false,

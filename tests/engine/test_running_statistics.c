@@ -39,7 +39,7 @@ static void open_training(struct training *training, size_t rows, int threads,
     *training = (struct training){.offset = 0};
     for (size_t i = 0; i < (size_t)MOST_ROWS * WIDTH; i++)
         training->x[i] = (real)core_number(i);
-    training->source = (struct batch_source){training, fill};
+    training->source = (struct batch_source){.context = training, .fill = fill};
     training->model = core_model("[{'type': 'batch_norm', 'momentum': 0.25},"
                                  " {'type': 'dense', 'units': 3}]",
                                  (int64_t[SHAPE_MAX_RANK]){WIDTH});

@@ -87,7 +87,7 @@ static void open_training(struct training *training, const struct setup *setup)
         training->labels[i] = (int32_t)(i % 3);
     training->table = (struct table){setup->inputs, setup->outputs, training->x,
                                      training->numbers, training->labels};
-    training->source = (struct batch_source){&training->table, fill};
+    training->source = (struct batch_source){.context = &training->table, .fill = fill};
 }
 
 static void close_training(struct training *training)
@@ -453,7 +453,7 @@ static void test_evaluation_is_exact_and_changes_nothing(void **state)
         struct loss_sums whole = {0}, single = {0};
         stepper_evaluate(training.stepper, &training.source, 100, &whole);
         struct table row = training.table;
-        struct batch_source source = {&row, fill};
+        struct batch_source source = {.context = &row, .fill = fill};
         for (size_t i = 0; i < 100; i++) {
             row.x = training.x + i * 9;
             row.labels = training.labels + i;

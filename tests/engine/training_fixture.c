@@ -93,10 +93,14 @@ static json_t *label_facts(const struct training_data *data)
 
 static struct dataset_facts *make_facts(const struct training_data *data)
 {
-    json_t *json = json_pack("{s:s, s:{s:I, s:i}, s:s, s:[I], s:[o]}", "kind", "arrays",
-                             "rows", "train", (json_int_t)data->rows, "test", 0,
-                             "element", "float32", "sample_shape",
-                             (json_int_t)data->features, "columns", label_facts(data));
+    const int64_t *image = data->image;
+    json_t *shape = image[0] > 0 ? json_pack("[I, I, I]", (json_int_t)image[0],
+                                             (json_int_t)image[1], (json_int_t)image[2])
+                                 : json_pack("[I]", (json_int_t)data->features);
+    json_t *json =
+        json_pack("{s:s, s:{s:I, s:i}, s:s, s:o, s:[o]}", "kind", "arrays", "rows",
+                  "train", (json_int_t)data->rows, "test", 0, "element", "float32",
+                  "sample_shape", shape, "columns", label_facts(data));
     assert_non_null(json);
     struct dataset_facts *facts = NULL;
     struct error err = {0};
@@ -121,6 +125,11 @@ static struct dataset_file *make_file(const struct training_data *data)
          .rank = 1,
          .dims = {rows}},
     };
+    if (data->image[0] > 0) {
+        arrays[0].rank = 4;
+        for (int i = 0; i < 3; i++)
+            arrays[0].dims[i + 1] = data->image[i];
+    }
     uint64_t label_bytes = data->rows * sizeof *data->labels;
     const void *labels = data->labels;
     if (data->classes == 0) {

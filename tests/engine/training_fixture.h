@@ -13,6 +13,7 @@
 /* Arrays: features float32 [rows, features] and labels, one or the other kind. */
 struct training_data {
     size_t rows, features;
+    int64_t image[3]; /* height, width, channels: of so many features; 0: no image */
     const float *x;
     int classes;           /* 0: numbers */
     const int32_t *labels; /* [rows], each of the classes at least once */

@@ -34,6 +34,7 @@ static void test_only_dataset_and_model_are_needed(void **state)
         "{\"name\":\"job\",\"dataset\":\"ds_1\",\"features\":{\"normalization\":"
         "\"bytes\","
         "\"target\":{\"name\":\"label\",\"type\":\"category\"},\"input_shape\":null},"
+        "\"augmentation\":[],"
         "\"model\":{\"layers\":[{\"type\":\"dense\",\"units\":10,\"activation\":"
         "\"linear\","
         "\"use_bias\":true,\"kernel_initializer\":\"glorot_uniform\","

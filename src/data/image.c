@@ -1,0 +1,183 @@
+/*
+ * See image.h. What is cheap is done by moving rows whole; turning looks at every pixel,
+ * and takes a short way where all four neighbours lie inside, as nearly all do.
+ */
+#include "image.h"
+
+#include <math.h>
+#include <string.h>
+
+#define RADIANS_PER_DEGREE 0.017453292519943295
+
+void image_flip_horizontally(float *x, const struct image_size *size)
+{
+    size_t channels = size->channels, line = size->width * channels;
+    for (size_t row = 0; row < size->height; row++) {
+        float *left = x + row * line, *right = left + line - channels;
+        for (; left < right; left += channels, right -= channels) {
+            for (size_t k = 0; k < channels; k++) {
+                float kept = left[k];
+                left[k] = right[k];
+                right[k] = kept;
+            }
+        }
+    }
+}
+
+void image_flip_vertically(float *x, const struct image_size *size)
+{
+    size_t line = size->width * size->channels;
+    for (size_t row = 0; row < size->height / 2; row++) {
+        float *top = x + row * line, *bottom = x + (size->height - 1 - row) * line;
+        for (size_t i = 0; i < line; i++) {
+            float kept = top[i];
+            top[i] = bottom[i];
+            bottom[i] = kept;
+        }
+    }
+}
+
+/* i modulo n, never negative. */
+static ptrdiff_t wrapped(ptrdiff_t i, ptrdiff_t n)
+{
+    ptrdiff_t rest = i % n;
+    return rest < 0 ? rest + n : rest;
+}
+
+/* Which of n places stands for place i; -1: the constant. */
+static ptrdiff_t place_of(ptrdiff_t i, ptrdiff_t n, enum fill_mode mode)
+{
+    if (i >= 0 && i < n)
+        return i;
+    switch (mode) {
+    case FILL_CONSTANT:
+        return -1;
+    case FILL_NEAREST:
+        return i < 0 ? 0 : n - 1;
+    case FILL_REFLECT:
+        i = wrapped(i, 2 * n);
+        return i < n ? i : 2 * n - 1 - i;
+    case FILL_WRAP:
+        return wrapped(i, n);
+    }
+    return -1;
+}
+
+/* `from` NULL: the constant. */
+static void put_pixel(const float *from, size_t channels, float value, float *ret_pixel)
+{
+    for (size_t k = 0; k < channels; k++)
+        ret_pixel[k] = from ? from[k] : value;
+}
+
+/* One line moved to the right: what stays inside in one piece, then what came in. `from`
+ * NULL: outside. */
+static void shift_line(const float *from, const struct image_size *size, ptrdiff_t right,
+                       const struct augment_fill *fill, float *ret_line)
+{
+    ptrdiff_t width = (ptrdiff_t)size->width, begin = 0, end = 0;
+    size_t channels = size->channels;
+    if (from && right > -width && right < width) {
+        begin = right > 0 ? right : 0;
+        end = right < 0 ? width + right : width;
+        memcpy(ret_line + (size_t)begin * channels,
+               from + (size_t)(begin - right) * channels,
+               (size_t)(end - begin) * channels * sizeof(*from));
+    }
+    for (ptrdiff_t column = 0; column < width; column++) {
+        if (column == begin && end > begin)
+            column = end;
+        if (column == width)
+            break;
+        ptrdiff_t source = from ? place_of(column - right, width, fill->mode) : -1;
+        put_pixel(source < 0 ? NULL : from + (size_t)source * channels, channels,
+                  fill->value, ret_line + (size_t)column * channels);
+    }
+}
+
+void image_shift(const float *x, const struct image_size *size, ptrdiff_t down,
+                 ptrdiff_t right, const struct augment_fill *fill, float *ret_x)
+{
+    size_t line = size->width * size->channels;
+    for (size_t row = 0; row < size->height; row++) {
+        ptrdiff_t source =
+            place_of((ptrdiff_t)row - down, (ptrdiff_t)size->height, fill->mode);
+        shift_line(source < 0 ? NULL : x + (size_t)source * line, size, right, fill,
+                   ret_x + row * line);
+    }
+}
+
+/* The pixel that stands for (row, column); NULL: the constant. */
+static const float *pixel_at(const float *x, const struct image_size *size, ptrdiff_t row,
+                             ptrdiff_t column, enum fill_mode mode)
+{
+    row = place_of(row, (ptrdiff_t)size->height, mode);
+    column = place_of(column, (ptrdiff_t)size->width, mode);
+    if (row < 0 || column < 0)
+        return NULL;
+    return x + ((size_t)row * size->width + (size_t)column) * size->channels;
+}
+
+/* The pixel at a place between four others. */
+static void put_between(const float *x, const struct image_size *size, float row,
+                        float column, const struct augment_fill *fill, float *ret_pixel)
+{
+    float top = floorf(row), left = floorf(column);
+    float down = row - top, right = column - left;
+    ptrdiff_t r = (ptrdiff_t)top, c = (ptrdiff_t)left;
+    const float *corners[4];
+    if (r >= 0 && c >= 0 && r + 1 < (ptrdiff_t)size->height &&
+        c + 1 < (ptrdiff_t)size->width) {
+        corners[0] = x + ((size_t)r * size->width + (size_t)c) * size->channels;
+        corners[1] = corners[0] + size->channels;
+        corners[2] = corners[0] + size->width * size->channels;
+        corners[3] = corners[2] + size->channels;
+    } else {
+        for (int i = 0; i < 4; i++)
+            corners[i] = pixel_at(x, size, r + (i >> 1), c + (i & 1), fill->mode);
+    }
+    for (size_t k = 0; k < size->channels; k++) {
+        float v[4];
+        for (int i = 0; i < 4; i++)
+            v[i] = corners[i] ? corners[i][k] : fill->value;
+        float above = v[0] + right * (v[1] - v[0]), below = v[2] + right * (v[3] - v[2]);
+        ret_pixel[k] = above + down * (below - above);
+    }
+}
+
+void image_rotate(const float *x, const struct image_size *size, double degrees,
+                  bool bilinear, const struct augment_fill *fill, float *ret_x)
+{
+    float cosine = (float)cos(degrees * RADIANS_PER_DEGREE);
+    float sine = (float)sin(degrees * RADIANS_PER_DEGREE);
+    float middle_row = (float)(size->height - 1) / 2;
+    float middle_column = (float)(size->width - 1) / 2;
+    for (size_t i = 0; i < size->height; i++) {
+        float below = (float)i - middle_row;
+        for (size_t j = 0; j < size->width; j++, ret_x += size->channels) {
+            float beside = (float)j - middle_column;
+            float row = middle_row + sine * beside + cosine * below;
+            float column = middle_column + cosine * beside - sine * below;
+            if (bilinear)
+                put_between(x, size, row, column, fill, ret_x);
+            else
+                put_pixel(pixel_at(x, size, lrintf(row), lrintf(column), fill->mode),
+                          size->channels, fill->value, ret_x);
+        }
+    }
+}
+
+void image_cut_out(float *x, const struct image_size *size, size_t row, size_t column,
+                   size_t side, float value)
+{
+    size_t before = side / 2, after = side - before;
+    size_t top = row > before ? row - before : 0;
+    size_t left = column > before ? column - before : 0;
+    size_t bottom = row + after < size->height ? row + after : size->height;
+    size_t right = column + after < size->width ? column + after : size->width;
+    for (size_t r = top; r < bottom; r++) {
+        float *line = x + r * size->width * size->channels;
+        for (size_t i = left * size->channels; i < right * size->channels; i++)
+            line[i] = value;
+    }
+}
