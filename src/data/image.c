@@ -118,31 +118,77 @@ static const float *pixel_at(const float *x, const struct image_size *size, ptrd
     return x + ((size_t)row * size->width + (size_t)column) * size->channels;
 }
 
-/* The pixel at a place between four others. */
-static void put_between(const float *x, const struct image_size *size, float row,
-                        float column, const struct augment_fill *fill, float *ret_pixel)
+/* A place between four pixels: the upper left one of them, and how far it is from that.
+ */
+struct between {
+    ptrdiff_t row, column;
+    float down, right;
+};
+
+/* Without floorf(), which is a call where the processor's rounding may not be used. */
+static inline struct between between_at(float row, float column)
 {
-    float top = floorf(row), left = floorf(column);
-    float down = row - top, right = column - left;
-    ptrdiff_t r = (ptrdiff_t)top, c = (ptrdiff_t)left;
+    struct between place = {.row = (ptrdiff_t)row, .column = (ptrdiff_t)column};
+    place.row -= row < (float)place.row;
+    place.column -= column < (float)place.column;
+    place.down = row - (float)place.row;
+    place.right = column - (float)place.column;
+    return place;
+}
+
+static inline float blend(float upper_left, float upper_right, float lower_left,
+                          float lower_right, const struct between *place)
+{
+    float above = upper_left + place->right * (upper_right - upper_left);
+    float below = lower_left + place->right * (lower_right - lower_left);
+    return above + place->down * (below - above);
+}
+
+/* All four pixels lie inside. */
+static inline void put_inner(const float *x, const struct image_size *size,
+                             const struct between *place, float *ret_pixel)
+{
+    size_t channels = size->channels, line = size->width * channels;
+    const float *from = x + (size_t)place->row * line + (size_t)place->column * channels;
+    for (size_t k = 0; k < channels; k++, from++)
+        ret_pixel[k] =
+            blend(from[0], from[channels], from[line], from[line + channels], place);
+}
+
+static void put_outer(const float *x, const struct image_size *size,
+                      const struct between *place, const struct augment_fill *fill,
+                      float *ret_pixel)
+{
     const float *corners[4];
-    if (r >= 0 && c >= 0 && r + 1 < (ptrdiff_t)size->height &&
-        c + 1 < (ptrdiff_t)size->width) {
-        corners[0] = x + ((size_t)r * size->width + (size_t)c) * size->channels;
-        corners[1] = corners[0] + size->channels;
-        corners[2] = corners[0] + size->width * size->channels;
-        corners[3] = corners[2] + size->channels;
-    } else {
-        for (int i = 0; i < 4; i++)
-            corners[i] = pixel_at(x, size, r + (i >> 1), c + (i & 1), fill->mode);
-    }
+    for (int i = 0; i < 4; i++)
+        corners[i] =
+            pixel_at(x, size, place->row + (i >> 1), place->column + (i & 1), fill->mode);
     for (size_t k = 0; k < size->channels; k++) {
         float v[4];
         for (int i = 0; i < 4; i++)
             v[i] = corners[i] ? corners[i][k] : fill->value;
-        float above = v[0] + right * (v[1] - v[0]), below = v[2] + right * (v[3] - v[2]);
-        ret_pixel[k] = above + down * (below - above);
+        ret_pixel[k] = blend(v[0], v[1], v[2], v[3], place);
     }
+}
+
+static void put_between(const float *x, const struct image_size *size, float row,
+                        float column, const struct augment_fill *fill, float *ret_pixel)
+{
+    struct between place = between_at(row, column);
+    if (place.row >= 0 && place.column >= 0 && place.row + 1 < (ptrdiff_t)size->height &&
+        place.column + 1 < (ptrdiff_t)size->width)
+        put_inner(x, size, &place, ret_pixel);
+    else
+        put_outer(x, size, &place, fill, ret_pixel);
+}
+
+/* The pixel that a place is nearest to. */
+static void put_nearest(const float *x, const struct image_size *size, float row,
+                        float column, const struct augment_fill *fill, float *ret_pixel)
+{
+    struct between place = between_at(row + 0.5F, column + 0.5F);
+    put_pixel(pixel_at(x, size, place.row, place.column, fill->mode), size->channels,
+              fill->value, ret_pixel);
 }
 
 void image_rotate(const float *x, const struct image_size *size, double degrees,
@@ -161,8 +207,7 @@ void image_rotate(const float *x, const struct image_size *size, double degrees,
             if (bilinear)
                 put_between(x, size, row, column, fill, ret_x);
             else
-                put_pixel(pixel_at(x, size, lrintf(row), lrintf(column), fill->mode),
-                          size->channels, fill->value, ret_x);
+                put_nearest(x, size, row, column, fill, ret_x);
         }
     }
 }
