@@ -131,12 +131,8 @@ transpose4(const real *x, size_t x_row, size_t count, real *out, size_t out_row)
     }
 }
 
-/*
- * Packs a panel of b: element [i, j] at x[i * row + j * column] for i < count, j < length
- * goes to out[j * width + i]; the columns from `count` to `width` become zeros.
- */
-MULTIVERSION static void pack(const real *x, size_t row, size_t column, size_t count,
-                              size_t length, size_t width, real *out)
+MULTIVERSION void gemm_pack(const real *x, size_t row, size_t column, size_t count,
+                            size_t length, size_t width, real *out)
 {
     size_t done = 0;
     if (column == 1) {
@@ -195,7 +191,7 @@ static void block_product(const struct tiles *tiles, const struct product *p,
         panel.b = p->b + j * p->b_column;
         panel.b_row = p->b_row;
         if (pack_all || p->b_column != 1 || columns < width) {
-            pack(panel.b, p->b_column, p->b_row, columns, p->k, width, b);
+            gemm_pack(panel.b, p->b_column, p->b_row, columns, p->k, width, b);
             panel.b = b;
             panel.b_row = width;
         }

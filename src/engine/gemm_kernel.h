@@ -33,6 +33,11 @@ struct product {
     size_t c_row;
 };
 
+/* Packs a panel of b: element [i, j] at x[i * row + j * column] for i < count, j < length
+ * goes to out[j * width + i]; the columns from `count` to `width` become zeros. */
+void gemm_pack(const real *x, size_t row, size_t column, size_t count, size_t length,
+               size_t width, real *out);
+
 void gemm_kernel(enum gemm_isa isa, const struct product *product);
 
 #endif

@@ -45,6 +45,7 @@ static int compile_node(struct graph *graph, int index, struct error *err)
     if (!node->op)
         return error_set_at(err, ERR_INVALID, layer->pointer,
                             "the engine has no op \"%s\"", layer->op);
+    node->flags = node->op->flags;
     node->input_count = layer->input_count;
     for (int i = 0; i < layer->input_count; i++) {
         assert(layer->inputs[i] >= MODEL_INPUT && layer->inputs[i] < index);
@@ -65,7 +66,7 @@ static int compile_node(struct graph *graph, int index, struct error *err)
             return rc;
     }
     node->deferred = graph->options.training && graph->options.defer_from > 0 &&
-                     node->op->flags & OP_DEFERS_GRADIENT &&
+                     node->flags & OP_DEFERS_GRADIENT &&
                      node->params[0].count >= graph->options.defer_from;
     graph->unit_count += node_units(node);
     return 0;

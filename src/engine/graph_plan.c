@@ -99,7 +99,7 @@ static void find_gradients(struct graph *graph)
 /* Only this node reads its only input, and both are of one size. */
 static bool could_share(const struct graph *graph, const struct node *node)
 {
-    if (!(node->op->flags & OP_IN_PLACE) || node->input_count != 1)
+    if (!(node->flags & OP_IN_PLACE) || node->input_count != 1)
         return false;
     int input = node->inputs[0];
     return graph->values[value_of(input)].readers == 1 && input != graph->model->output &&
@@ -116,7 +116,7 @@ static void plan_outputs(struct planner *planner)
         const struct node *node = &graph->nodes[n];
         bool backward = graph->plans[n].backward;
         struct value *value = &graph->values[value_of(n)];
-        bool needs_input = backward && node->op->flags & OP_NEEDS_INPUT;
+        bool needs_input = backward && node->flags & OP_NEEDS_INPUT;
         for (int i = 0; i < node->input_count; i++) {
             int buffer = graph->values[value_of(node->inputs[i])].output;
             lives_until(planner, buffer, n);
@@ -130,11 +130,11 @@ static void plan_outputs(struct planner *planner)
                          ? graph->values[value_of(node->inputs[0])].output
                          : NO_BUFFER;
         if (could_share(graph, node) &&
-            (node->op->flags & OP_IDENTITY || !planner->kept[shared]))
+            (node->flags & OP_IDENTITY || !planner->kept[shared]))
             value->output = shared;
         else
             value->output = add_rows(planner, node->width, n, n);
-        if (backward && node->op->flags & OP_NEEDS_OUTPUT) {
+        if (backward && node->flags & OP_NEEDS_OUTPUT) {
             planner->kept[value->output] = true;
             lives_until(planner, value->output, backward_time(planner, n));
         }

@@ -46,7 +46,8 @@ struct tensor {
 struct node {
     const struct layer *layer; /* borrowed from the model */
     const struct op *op;
-    int index; /* of the layer in the model */
+    int index;      /* of the layer in the model */
+    unsigned flags; /* enum op_flags: the op's, less those that plan() takes away */
     int input_count;
     int inputs[LAYER_MAX_INPUTS]; /* node indices or MODEL_INPUT */
     const struct shape *input_shapes[LAYER_MAX_INPUTS];
@@ -87,7 +88,8 @@ struct op {
     unsigned flags;     /* enum op_flags */
     size_t config_size; /* bytes of node->config */
     /* Reads the layer's attributes and says the memory needed for max_rows rows. Sets
-     * params[i].axes where they are not PyTorch's. May be NULL. */
+     * params[i].axes where they are not PyTorch's, takes away flags that do not hold for
+     * this layer. May be NULL. */
     int (*plan)(struct node *node, size_t max_rows, struct error *err);
     void (*forward)(const struct node *node, const struct op_call *call);
     void (*backward)(const struct node *node, const struct op_call *call);

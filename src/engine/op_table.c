@@ -5,6 +5,8 @@
 
 #define OPS(OP)                                                                          \
     OP(dense)                                                                            \
+    OP(conv1d)                                                                           \
+    OP(conv2d)                                                                           \
     OP(dropout)                                                                          \
     OP(flatten)                                                                          \
     OP(reshape)                                                                          \

@@ -106,6 +106,14 @@ static read_function *const readers[] = {
     [KEY_BOOLEAN] = read_boolean, [KEY_CHOICE] = read_choice,
     [KEY_STRING] = read_string,   [KEY_INTEGERS] = read_integers};
 
+/* One of the words that a list of integers may have in its place. */
+static bool read_word(const struct key *key, const json_t *value, struct attr *attr)
+{
+    attr->is_word =
+        key->type == KEY_INTEGERS && key->choices && read_choice(key, value, attr);
+    return attr->is_word;
+}
+
 static bool is_optional(const struct key *key)
 {
     return key->fallback && strcmp(key->fallback, "null") == 0;
@@ -123,7 +131,7 @@ static bool read_value(const struct key *key, const json_t *value, struct attr *
         snprintf(attr->string, sizeof(attr->string), "%s", key->word);
         return true;
     }
-    return readers[key->type](key, value, attr);
+    return read_word(key, value, attr) || readers[key->type](key, value, attr);
 }
 
 static void append(char text[EXPECTED_SIZE], const char *format, ...)
@@ -183,8 +191,10 @@ static void expected_text(const struct key *key, char text[EXPECTED_SIZE])
             append(text, "%d", key->list_length);
         else
             append(text, "1 to %d", ATTR_LIST_MAX);
-        append(text, " integers,");
+        append(text, key->list_length == 1 ? " integer," : " integers,");
         append_bounds(text, key);
+        for (int i = 0; key->choices && key->choices[i]; i++)
+            append(text, " or \"%s\"", key->choices[i]);
         break;
     }
     if (key->word)

@@ -34,7 +34,9 @@ struct key {
     double minimum, maximum; /* numbers and integers; inclusive … */
     bool above_minimum;      /* … but for these two: minimum < x, x < maximum */
     bool below_maximum;
-    const char *const *choices; /* KEY_CHOICE: NULL-terminated */
+    /* NULL-terminated. KEY_CHOICE: the values; KEY_INTEGERS: words (see `word`), or NULL
+     */
+    const char *const *choices;
     /* The default as JSON text ("0.9", "\"relu\""). NULL: the key is required; "null": it
      * is optional, and null may be written, too. */
     const char *fallback;
@@ -51,7 +53,7 @@ struct key {
 
 struct attr {
     const struct key *key;
-    bool is_word;    /* the value is key->word */
+    bool is_word;    /* the value is key->word, or a word of KEY_INTEGERS */
     bool is_null;    /* an optional key that was not given; numbers are 0, texts "" */
     double number;   /* KEY_NUMBER, KEY_INTEGER, KEY_BOOLEAN (0 or 1) */
     int64_t integer; /* KEY_INTEGER, KEY_BOOLEAN; index into choices for KEY_CHOICE */

@@ -17,6 +17,12 @@
 extern const struct key dense_keys[];
 LAYER_INFER(dense_infer);
 
+/* layer_conv.c: convolutions over [height, width, channels] and [length, channels]. */
+extern const struct key conv1d_keys[];
+extern const struct key conv2d_keys[];
+LAYER_INFER(conv1d_infer);
+LAYER_INFER(conv2d_infer);
+
 /* layer_shape.c: layers that keep their input's shape, or change nothing but the shape.
  */
 extern const struct key reshape_keys[];

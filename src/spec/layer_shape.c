@@ -25,13 +25,39 @@ int same_infer(const struct model_spec *model, int index, struct layer *layer,
     return layer_check_output(layer, violations);
 }
 
-/* flatten: [a, b, c] -> [a * b * c]; the numbers stay where they are. */
+/*
+ * flatten: [a, b, c] -> [a * b * c]; the numbers stay where they are. But what
+ * convolutions and poolings give has PyTorch's channels before the positions, so that
+ * there flatten puts the channels first, and weights behind it are those of PyTorch's.
+ */
+
+/* Only the last dimension may differ: a layer that works on channels. */
+static bool keeps_positions(const struct shape *from, const struct shape *to)
+{
+    struct shape wide = *from;
+    wide.dims[from->rank - 1] = to->dims[from->rank - 1];
+    return from->rank == to->rank && shape_equal(&wide, to);
+}
+
+static bool comes_from_windows(const struct model_spec *model, int index)
+{
+    for (int at = model->layers[index].inputs[0]; at != MODEL_INPUT;
+         at = model->layers[at].inputs[0]) {
+        const struct layer *layer = &model->layers[at];
+        if (layer->type->slides)
+            return true;
+        if (!keeps_positions(model_input_shape(model, at, 0), &layer->output))
+            return false;
+    }
+    return false;
+}
 
 int flatten_infer(const struct model_spec *model, int index, struct layer *layer,
                   struct violations *violations)
 {
     const struct shape *input = model_input_shape(model, index, 0);
     layer->output = (struct shape){.rank = 1, .dims = {shape_elements(input)}};
+    layer->channels_first = comes_from_windows(model, index);
     return layer_check_output(layer, violations);
 }
 

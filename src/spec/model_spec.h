@@ -73,6 +73,7 @@ struct layer {
     int input_count;
     int inputs[LAYER_MAX_INPUTS]; /* indices of earlier layers, or MODEL_INPUT */
     struct shape output;
+    bool channels_first; /* flatten: behind convolutions, see layer_shape.c */
     int param_count;
     struct param_spec params[LAYER_MAX_PARAMS];
     double l2;     /* added to the loss: l2 * sum of squares of decaying params */
@@ -110,9 +111,8 @@ const struct shape *model_input_shape(const struct model_spec *model, int index,
 int model_spec_read(const json_t *json, struct model_spec *ret_model,
                     json_t **ret_canonical, struct violations *violations);
 int model_spec_resolve(struct model_spec *model, json_t *canonical,
-                       const struct shape *input, int64_t vocabulary,
-                       int64_t auto_units, const char *folded,
-                       struct violations *violations);
+                       const struct shape *input, int64_t vocabulary, int64_t auto_units,
+                       const char *folded, struct violations *violations);
 void model_spec_release(struct model_spec *model);
 
 /*
@@ -128,6 +128,7 @@ struct layer_type {
                        long form of the row that its "function" names: no layer has it */
     const struct key *keys; /* NULL: none */
     bool takes_activation;  /* has the key "activation" */
+    bool slides;            /* windows over positions, which make an image of any input */
     bool joins;             /* needs "inputs", two names or more */
     bool nests;             /* a block with "layers" of its own, to whose output its input
                                is added */

@@ -41,6 +41,17 @@ static const struct op_case op_cases[] = {
     {"dense", "[{'type': 'dense', 'units': 17, 'use_bias': false}]", {33}, 9},
     /* over the last axis only, with positions before it */
     {"dense", BEFORE("{'type': 'relu'}"), {3, 2, 5}, 4},
+    {"conv1d",
+     "[{'type': 'conv1d', 'filters': 3, 'kernel_size': 2}, {'type': 'dense', 'units': "
+     "2}]",
+     {5, 2},
+     3},
+    {"conv2d",
+     BEFORE("{'type': 'conv2d', 'filters': 18, 'kernel_size': 3, 'padding': 'same'}, "
+            "{'type': 'tanh'}"),
+     {4, 5, 2},
+     3},
+    {"conv2d", "[{'type': 'conv2d', 'filters': 2, 'kernel_size': 1}]", {2, 3, 5}, 2},
     {"flatten", BEFORE("{'type': 'flatten'}"), {2, 3}, 2},
     {"flatten",
      BEFORE("{'type': 'tanh'}, {'type': 'flatten'}, {'type': 'relu'}"),

@@ -1,0 +1,127 @@
+/* Layers with windows by finite differences in double, over generated shapes and
+ * attributes: each in a network that trains, with a layer of parameters before it and one
+ * behind it. */
+#include "core_fixture.h"
+#include "engine/gradcheck.h"
+
+#include "base/rng.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOLERANCE 1e-6
+#define ROWS 2
+#define GENERATED 120
+#define MOST_NUMBERS 12 /* of each tensor that are checked */
+
+static uint32_t pick(struct rng *rng, uint32_t from, uint32_t to)
+{
+    return from + rng_below(rng, to - from + 1);
+}
+
+static void check(const char *layers, const int64_t dims[SHAPE_MAX_RANK])
+{
+    struct model_spec model = core_model(layers, dims);
+    size_t inputs = ROWS * (size_t)shape_elements(&model.input);
+    size_t outputs = ROWS * (size_t)shape_elements(&model.layers[model.output].output);
+    double *x = malloc(inputs * sizeof(double));
+    float *target = malloc(outputs * sizeof(float));
+    assert_true(x && target);
+    for (size_t i = 0; i < inputs; i++)
+        x[i] = 1.5 * core_number(i);
+    for (size_t i = 0; i < outputs; i++)
+        target[i] = (float)core_number(i + 100);
+    struct gradcheck_options options = {.model = &model,
+                                        .loss = {.type = LOSS_MSE},
+                                        .rows = ROWS,
+                                        .seed = 7,
+                                        .most_numbers = MOST_NUMBERS};
+    struct gradcheck_tensor *tensors;
+    size_t count;
+    struct error err;
+    error_clear(&err);
+    if (gradcheck(&options, x, target, &tensors, &count, &err) != 0)
+        fail_msg("%s: %s", layers, err.text);
+    for (size_t i = 0; i < count; i++) {
+        if (!(tensors[i].largest_error <= TOLERANCE))
+            fail_msg("%s: layer %d %s: relative error %g", layers, tensors[i].layer,
+                     tensors[i].name, tensors[i].largest_error);
+        assert_true(tensors[i].checked > 0);
+    }
+    free(tensors);
+    free(x);
+    free(target);
+    model_spec_release(&model);
+}
+
+/* "padding": one of the words, or as much as the window takes. */
+static void random_padding(struct rng *rng, uint32_t most, char text[40])
+{
+    static const char *const words[] = {"'same'", "'valid'"};
+    uint32_t which = pick(rng, 0, 2);
+    if (which < 2)
+        snprintf(text, 40, "%s", words[which]);
+    else
+        snprintf(text, 40, "%u", pick(rng, 0, most));
+}
+
+/* A convolution of [9 … 12, 9 … 12] positions with a window of at most 9. */
+static void test_gradients_of_generated_convolutions(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < GENERATED; i++) {
+        struct rng rng;
+        rng_init(&rng, 21, RNG_SAMPLE, i);
+        bool is_2d = pick(&rng, 0, 1) == 1;
+        uint32_t height = pick(&rng, 9, 12), width = pick(&rng, 9, 12);
+        uint32_t groups = pick(&rng, 0, 2) == 0 ? pick(&rng, 2, 17) : 1;
+        uint32_t channels = groups * pick(&rng, 1, groups > 1 ? 2 : 17);
+        uint32_t filters = groups * pick(&rng, 1, groups > 1 ? 2 : 17);
+        uint32_t size = pick(&rng, 1, 3), dilation = pick(&rng, 1, 3);
+        char padding[40], layers[512];
+        random_padding(&rng, (size - 1) * dilation, padding);
+        snprintf(
+            layers, sizeof(layers),
+            "[{'type': 'conv%dd', 'filters': %u, 'kernel_size': 1}, {'type': 'conv%dd', "
+            "'filters': %u, "
+            "'kernel_size': %u, 'strides': %u, 'padding': %s, 'dilation_rate': %u, "
+            "'groups': %u, 'use_bias': %s, 'activation': '%s'}, {'type': 'flatten'}, "
+            "{'type': 'dense', 'units': 2}]",
+            is_2d ? 2 : 1, channels, is_2d ? 2 : 1, filters, size, pick(&rng, 1, 3),
+            padding, dilation, groups, pick(&rng, 0, 1) ? "true" : "false",
+            pick(&rng, 0, 1) ? "tanh" : "linear");
+        int64_t image[SHAPE_MAX_RANK] = {height, width, 2};
+        int64_t sequence[SHAPE_MAX_RANK] = {width, 3};
+        check(layers, is_2d ? image : sequence);
+    }
+}
+
+/* Other sizes along the two axes, and samples without a channel axis. */
+static void test_gradients_of_lopsided_convolutions(void **state)
+{
+    (void)state;
+    check("[{'type': 'conv2d', 'filters': 3, 'kernel_size': [3, 2], 'strides': [1, 2], "
+          "'padding': [2, 0], 'dilation_rate': [2, 1]}, {'type': 'conv2d', 'filters': 5, "
+          "'kernel_size': [1, 3], 'padding': 'same', 'activation': 'gelu'}, {'type': "
+          "'flatten'}, {'type': 'dense', 'units': 3}]",
+          (int64_t[SHAPE_MAX_RANK]){7, 8});
+    check("[{'type': 'conv1d', 'filters': 4, 'kernel_size': 3, 'strides': 2}, {'type': "
+          "'flatten'}, {'type': 'dense', 'units': 3}]",
+          (int64_t[SHAPE_MAX_RANK]){11});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradients_of_generated_convolutions),
+        cmocka_unit_test(test_gradients_of_lopsided_convolutions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
