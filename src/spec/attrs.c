@@ -355,5 +355,8 @@ void attrs_resolve(struct attrs *attrs, const char *name, json_t *value,
         assert(read && "a resolved value breaks its key's own rules");
         (void)read;
     }
-    canonical_set(canonical, name, value, violations);
+    if (value && !canonical)
+        json_decref(value);
+    else
+        canonical_set(canonical, name, value, violations);
 }

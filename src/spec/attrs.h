@@ -84,7 +84,8 @@ int attrs_read(const json_t *object, const char *pointer, const struct key *keys
 bool attrs_has(const struct attrs *attrs, const char *name);
 
 /* Replaces a value that depends on others ("auto") once they are known, in the attributes
- * and in `canonical`. Takes `value`, which obeys the key's rules; NULL: no memory. */
+ * and in `canonical` (may be NULL). Takes `value`, which obeys the key's rules; NULL: no
+ * memory. */
 void attrs_resolve(struct attrs *attrs, const char *name, json_t *value,
                    json_t *canonical, struct violations *violations);
 

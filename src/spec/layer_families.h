@@ -54,6 +54,10 @@ LAYER_INFER(position_embedding_infer);
 LAYER_INFER(sinusoidal_infer);
 LAYER_INFER(multi_head_attention_infer);
 
+/* layer_transformer.c: blocks that are short for several layers. */
+extern const struct key transformer_block_keys[];
+json_t *transformer_block_expand(const struct layer *block);
+
 /* Refuses an output that no machine should be asked for. */
 int layer_check_output(const struct layer *layer, struct violations *violations);
 

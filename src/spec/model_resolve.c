@@ -31,7 +31,8 @@ static void resolve_words(struct layer *layer, json_t *canonical, int64_t vocabu
         vocabulary > 0)
         attrs_resolve(attrs, "input_dim", json_integer(vocabulary), canonical,
                       violations);
-    if (attrs_has(attrs, "units") && attrs_find(attrs, "units")->is_word)
+    if (attrs_has(attrs, "units") && attrs_find(attrs, "units")->is_word &&
+        layer->widening == 0)
         attrs_resolve(attrs, "units", json_integer(auto_units), canonical, violations);
     if (attrs_has(attrs, "bias_initializer") &&
         attrs_find(attrs, "bias_initializer")->is_word) {
@@ -119,6 +120,19 @@ static int resolve_projection(struct model_spec *model, int index,
     return rc;
 }
 
+/* A layer of an expanded block as wide as the block's input, times its widening. What
+ * attention takes has so few units that it cannot pass the key's maximum. */
+static int resolve_widening(const struct model_spec *model, struct layer *layer,
+                            struct violations *violations)
+{
+    const struct shape *from = layer->sized_by == MODEL_INPUT
+                                   ? &model->input
+                                   : &model->layers[layer->sized_by].output;
+    int64_t units = from->dims[from->rank - 1] * layer->widening;
+    attrs_resolve(&layer->attrs, "units", json_integer(units), NULL, violations);
+    return violations->status;
+}
+
 /* Takes the projections that are not needed out of the array. */
 static int drop_unneeded(struct model_spec *model)
 {
@@ -184,6 +198,8 @@ int model_spec_resolve(struct model_spec *model, json_t *canonical,
     for (int i = 0; i < model->layer_count; i++) {
         struct layer *layer = &model->layers[i];
         rc = layer->is_projection ? resolve_projection(model, i, violations) : 0;
+        if (layer->widening > 0)
+            rc = resolve_widening(model, layer, violations);
         if (rc == 0 && layer->op)
             rc = layer->type->infer(model, i, layer, violations);
         if (rc == 0)

@@ -15,6 +15,7 @@
 #define LAYER_NAME_MAX_BYTES 100 /* leaves room for ".activation" */
 #define INPUT_NAME "input"
 #define ENTRIES_PER_LAYER 3 /* itself, its activation, its projection */
+#define EXPANDED_LAYERS 5   /* so many layers' entries has a type that expands */
 
 const struct shape *model_input_shape(const struct model_spec *model, int index,
                                       int which)
@@ -43,6 +44,10 @@ struct layer_list {
     const char *name;    /* of the block; NULL: the network's */
     int depth;           /* of nesting; 0: the network's */
     int previous;        /* what a layer without "inputs" reads */
+    /* Made by a type's expand(): layers have the pointer of what they are made from,
+     * which reads `expanded_input`. */
+    bool expanded;
+    int expanded_input;
 };
 
 static bool is_activation(const char *name)
@@ -233,13 +238,17 @@ static int add_activation(struct layer_reader *reader, const struct layer *owner
 
 /* The layer's type, attributes and canonical JSON, once the type's row is known. */
 static int read_attributes(struct layer_reader *reader, const json_t *json,
-                           struct layer *layer, bool long_form, json_t *canonical)
+                           const struct layer_list *list, struct layer *layer,
+                           bool long_form, json_t *canonical)
 {
     static const char *const plain_keys[] = {"type", "name", "inputs", NULL};
     static const char *const activation_keys[] = {"type", "name", "inputs", "function",
                                                   NULL};
     static const char *const block_keys[] = {"type", "name", "inputs", "layers", NULL};
-    const char *const *others = long_form            ? activation_keys
+    static const char *const expanded_keys[] = {"type",   "name",         "inputs",
+                                                "layers", LAYER_WIDENING, NULL};
+    const char *const *others = list->expanded       ? expanded_keys
+                                : long_form          ? activation_keys
                                 : layer->type->nests ? block_keys
                                                      : plain_keys;
     struct violations *violations = reader->violations;
@@ -264,8 +273,9 @@ static int read_list(struct layer_reader *reader, const json_t *layers,
  * The layers of a residual block, then the projection that its input may need, and what
  * the block's own entry adds: both.
  */
-static int read_block(struct layer_reader *reader, const json_t *json, int depth,
-                      struct layer *block, json_t *canonical)
+static int read_block(struct layer_reader *reader, const json_t *json,
+                      const struct layer_list *outer, struct layer *block,
+                      json_t *canonical)
 {
     struct violations *violations = reader->violations;
     const json_t *layers = json_object_get(json, "layers");
@@ -275,7 +285,7 @@ static int read_block(struct layer_reader *reader, const json_t *json, int depth
         return violations_add(violations, at,
                               "expected a list of at least one layer, found %s",
                               found_text(layers, found));
-    if (depth >= MODEL_MAX_DEPTH)
+    if (outer->depth >= MODEL_MAX_DEPTH)
         return violations_add(violations, at,
                               "expected blocks in at most %d levels, found one more",
                               MODEL_MAX_DEPTH);
@@ -283,8 +293,12 @@ static int read_block(struct layer_reader *reader, const json_t *json, int depth
     canonical_set(canonical, "layers", nested, violations);
     if (!nested)
         return ERR_INVALID;
-    struct layer_list list = {block->pointer, block->name, depth + 1,
-                              .previous = block->inputs[0]};
+    struct layer_list list = {block->pointer,
+                              block->name,
+                              outer->depth + 1,
+                              .previous = block->inputs[0],
+                              .expanded = outer->expanded,
+                              .expanded_input = outer->expanded_input};
     int rc = read_list(reader, layers, &list, nested);
     if (rc != 0)
         return rc;
@@ -302,6 +316,28 @@ static int read_block(struct layer_reader *reader, const json_t *json, int depth
     return add_layer(reader, &projection);
 }
 
+/* The layers that `layer`'s type is short for. */
+static int read_expansion(struct layer_reader *reader, const struct layer_list *outer,
+                          const struct layer *layer)
+{
+    int rc = check_name_is_free(reader, layer);
+    json_t *layers = layer->type->expand(layer), *canonical = json_array();
+    if (!layers || !canonical) {
+        reader->violations->status = ERR_NOMEM;
+        rc = ERR_NOMEM;
+    }
+    struct layer_list list = {layer->pointer,   layer->name,
+                              outer->depth,     .previous = layer->inputs[0],
+                              .expanded = true, .expanded_input = layer->inputs[0]};
+    if (rc == 0)
+        rc = read_list(reader, layers, &list, canonical);
+    if (rc == 0)
+        add_name(reader, layer->name, reader->model->layer_count - 1);
+    json_decref(layers);
+    json_decref(canonical);
+    return rc;
+}
+
 /* Reads what `layer`, with its pointer and name, is, and adds it. */
 static int read_layer(struct layer_reader *reader, const json_t *json,
                       const struct layer_list *list, struct layer *layer,
@@ -315,11 +351,17 @@ static int read_layer(struct layer_reader *reader, const json_t *json,
     if (!layer->type)
         return ERR_INVALID;
     layer->op = layer->type->op;
-    int rc = read_attributes(reader, json, layer, long_form, canonical);
+    int rc = read_attributes(reader, json, list, layer, long_form, canonical);
     if (read_inputs(reader, json, list, layer) != 0)
         rc = ERR_INVALID;
+    if (list->expanded) {
+        layer->widening = (int)json_integer_value(json_object_get(json, LAYER_WIDENING));
+        layer->sized_by = list->expanded_input;
+    }
+    if (rc == 0 && layer->type->expand)
+        return read_expansion(reader, list, layer);
     if (rc == 0 && layer->type->nests)
-        rc = read_block(reader, json, list->depth, layer, canonical);
+        rc = read_block(reader, json, list, layer, canonical);
     if (rc == 0)
         rc = add_layer(reader, layer);
     if (rc == 0 && layer->type->takes_activation)
@@ -332,7 +374,11 @@ static int read_element(struct layer_reader *reader, const json_t *json, size_t 
 {
     struct violations *violations = reader->violations;
     struct layer layer = {0};
-    snprintf(layer.pointer, sizeof(layer.pointer), "%s/layers/%zu", list->pointer, index);
+    if (list->expanded)
+        snprintf(layer.pointer, sizeof(layer.pointer), "%s", list->pointer);
+    else
+        snprintf(layer.pointer, sizeof(layer.pointer), "%s/layers/%zu", list->pointer,
+                 index);
     if (!json_is_object(json)) {
         char found[FOUND_SIZE];
         return violations_add(
@@ -367,9 +413,13 @@ static int read_list(struct layer_reader *reader, const json_t *layers,
 static size_t count_layers(const json_t *layers, int depth)
 {
     size_t count = json_array_size(layers);
-    for (size_t i = 0; i < json_array_size(layers) && depth < MODEL_MAX_DEPTH; i++)
-        count +=
-            count_layers(json_object_get(json_array_get(layers, i), "layers"), depth + 1);
+    for (size_t i = 0; i < json_array_size(layers) && depth < MODEL_MAX_DEPTH; i++) {
+        const json_t *layer = json_array_get(layers, i);
+        const char *name = json_string_value(json_object_get(layer, "type"));
+        const struct layer_type *type = name ? layer_type_find(name) : NULL;
+        count += type && type->expand ? EXPANDED_LAYERS - 1 : 0;
+        count += count_layers(json_object_get(layer, "layers"), depth + 1);
+    }
     return count;
 }
 

@@ -15,6 +15,9 @@
  * layer "<name>.projection" that is taken out again where the block keeps its input's
  * shape, then the sum of both under the block's name.
  *
+ * {"type": "transformer_block"} gives the entries of what it is short for, all of them
+ * with its pointer.
+ *
  * Two things are not as the user wrote them.
  *
  * The losses work on logits. So a softmax at the very end of a network that is trained
@@ -70,6 +73,10 @@ struct layer {
     char pointer[LAYER_NAME_SIZE]; /* JSON Pointer of the layer: "/model/layers/0" */
     struct attrs attrs;
     bool is_projection; /* of a residual block, right before it in the array */
+    /* A dense layer of an expanded block without units: they are those of the entry
+     * `sized_by` (or MODEL_INPUT), times this; 0: any other layer. */
+    int widening;
+    int sized_by;
     int input_count;
     int inputs[LAYER_MAX_INPUTS]; /* indices of earlier layers, or MODEL_INPUT */
     struct shape output;
@@ -134,7 +141,14 @@ struct layer_type {
                                is added */
     int (*infer)(const struct model_spec *model, int index, struct layer *layer,
                  struct violations *violations);
+    /* NULL: none. For a type that is short for several layers and has no entry of its
+     * own: a new list of them as JSON, whose names begin with the layer's; NULL without
+     * memory. The last of them is what the layer's name means. A dense layer among them
+     * may say "units": "auto" and LAYER_WIDENING. */
+    json_t *(*expand)(const struct layer *layer);
 };
+
+#define LAYER_WIDENING "widening"
 
 /* All types; ends with a row whose name is NULL. */
 extern const struct layer_type layer_table[];

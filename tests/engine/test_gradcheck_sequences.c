@@ -138,12 +138,30 @@ static void test_tokens_and_positions_through_attention(void **state)
     }
 }
 
+static void test_transformer_blocks(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 16; kind++) {
+        char layers[512];
+        snprintf(layers, sizeof(layers),
+                 "[{'type': 'embedding', 'output_dim': 4, 'embeddings_initializer': "
+                 "'pytorch'}, {'type': 'transformer_block', 'num_heads': 2, 'causal': "
+                 "%s, 'norm_first': %s, 'use_bias': %s, 'dropout': %s}, {'type': "
+                 "'transformer_block', 'num_heads': 1, 'feed_forward_dim': 3, "
+                 "'activation': 'tanh'}, {'type': 'dense', 'units': 3}]",
+                 kind & 1 ? "true" : "false", kind & 2 ? "true" : "false",
+                 kind & 4 ? "true" : "false", kind & 8 ? "0.3" : "0");
+        check_tokens(layers, 1 + kind % MOST_POSITIONS, 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attention_of_any_shape),
         cmocka_unit_test(test_attention_with_heads_of_another_size_and_dropout),
         cmocka_unit_test(test_attention_over_long_sequences),
+        cmocka_unit_test(test_transformer_blocks),
         cmocka_unit_test(test_tokens_and_positions_through_attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
