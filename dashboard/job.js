@@ -7,6 +7,7 @@ const CURVES = [
   ["Loss", "loss", "val_loss"],
   ["Accuracy", "accuracy", "val_accuracy"],
   ["R²", "r2", "val_r2"],
+  ["Perplexity", "perplexity", "val_perplexity"],
   ["Mean absolute error", "mae", "val_mae"],
   ["Learning rate", "learning_rate"],
 ];

@@ -18,7 +18,8 @@ enum rng_purpose {
     RNG_INITIALIZER = 3,
     RNG_DROPOUT = 4,
     RNG_AUGMENT = 5,
-    RNG_SAMPLE = 6
+    RNG_SAMPLE = 6,
+    RNG_WINDOW = 7 /* where the windows of a text begin */
 };
 
 struct rng {

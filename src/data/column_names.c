@@ -2,8 +2,8 @@
 #include "column_names.h"
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "missing_texts.h"
-#include "utf8.h"
 #include "value_set.h"
 
 #include <stdio.h>

@@ -13,9 +13,9 @@
 #define BACKPROP_COLUMN_PROFILE_H
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "moments.h"
 #include "spec/facts.h"
-#include "utf8.h"
 #include "value_set.h"
 
 #include <stdbool.h>

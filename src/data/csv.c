@@ -10,7 +10,7 @@
 #include "csv.h"
 
 #include "base/memory.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  */
 #include "csv_scan.h"
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -197,3 +197,25 @@ int fit_preprocess(const struct dataset_view *view, const struct targets *target
     *ret_preprocess = preprocess;
     return 0;
 }
+
+int fit_text(const struct dataset_view *view, struct preprocess **ret_preprocess,
+             struct error *err)
+{
+    const struct features_spec *features = &view->spec->features;
+    struct preprocess *preprocess = mem_alloc(sizeof(*preprocess));
+    int rc = preprocess ? 0 : ERR_NOMEM;
+    if (rc == 0)
+        rc = tokenizer_init(&preprocess->tokenizer, features->tokenizer,
+                            view->facts->text.alphabet, view->facts->text.alphabet_count);
+    if (rc != 0) {
+        preprocess_free(preprocess);
+        return error_set(err, rc, "no memory to fit the preprocessing");
+    }
+    preprocess->kind = DATASET_TEXT;
+    preprocess->feature_count = features->context_length;
+    preprocess->target = TARGET_CATEGORY;
+    preprocess->target_width = (int64_t)preprocess->tokenizer.vocabulary;
+    preprocess->target_number.scale = 1.0;
+    *ret_preprocess = preprocess;
+    return 0;
+}

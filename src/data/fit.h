@@ -17,4 +17,8 @@ int fit_preprocess(const struct dataset_view *view, const struct targets *target
                    const uint32_t *rows, size_t count, struct preprocess **ret_preprocess,
                    struct error *err) __attribute__((warn_unused_result));
 
+/* What a text needs, which depends on no row. New object. */
+int fit_text(const struct dataset_view *view, struct preprocess **ret_preprocess,
+             struct error *err) __attribute__((warn_unused_result));
+
 #endif

@@ -13,6 +13,7 @@
 #include "preprocess_internal.h"
 #include "table.h"
 #include "targets.h"
+#include "text_windows.h"
 
 #include <assert.h>
 #include <math.h>
@@ -41,7 +42,9 @@ struct pipeline {
     size_t sample_bytes;           /* arrays: of a row in the file */
     struct elements_reader reader; /* arrays */
     size_t dropped;
-    struct split_rows splits[SPLIT_COUNT];
+    struct split_rows splits[SPLIT_COUNT]; /* of a text only the counts */
+    bool is_text;
+    struct text_windows text;
 };
 
 /* A part on its way to splits; gone once the pipeline is open. */
@@ -269,6 +272,33 @@ static int build(struct pipeline *pipeline, struct part_rows parts[PART_COUNT],
     return lay_out(pipeline, parts) == 0 ? 0 : no_memory(err);
 }
 
+static int build_text(struct pipeline *pipeline, struct error *err)
+{
+    const struct dataset_view *view = &pipeline->view;
+    pipeline->is_text = true;
+    int rc = text_windows_init(&pipeline->text, view, err);
+    for (int s = 0; s < SPLIT_COUNT; s++)
+        pipeline->splits[s].count = pipeline->text.pieces[s].windows;
+    if (rc == 0)
+        rc = check_not_empty(pipeline, err);
+    if (rc == 0)
+        rc = fit_text(view, &pipeline->preprocess, err);
+    if (rc == 0)
+        pipeline->features = pipeline->text.context_length;
+    return rc;
+}
+
+static int build_rows(struct pipeline *pipeline, struct error *err)
+{
+    struct part_rows parts[PART_COUNT] = {0};
+    int rc = columns_check(&pipeline->view, err);
+    if (rc == 0)
+        rc = build(pipeline, parts, err);
+    for (int p = 0; p < PART_COUNT; p++)
+        release_part(&parts[p]);
+    return rc;
+}
+
 int pipeline_open(const struct dataset_file *file, const struct dataset_facts *facts,
                   const struct job_spec *spec, struct pipeline **ret_pipeline,
                   struct error *err)
@@ -277,12 +307,8 @@ int pipeline_open(const struct dataset_file *file, const struct dataset_facts *f
     if (!pipeline)
         return no_memory(err);
     pipeline->view = (struct dataset_view){file, facts, spec};
-    struct part_rows parts[PART_COUNT] = {0};
-    int rc = columns_check(&pipeline->view, err);
-    if (rc == 0)
-        rc = build(pipeline, parts, err);
-    for (int p = 0; p < PART_COUNT; p++)
-        release_part(&parts[p]);
+    int rc = facts->kind == DATASET_TEXT ? build_text(pipeline, err)
+                                         : build_rows(pipeline, err);
     if (rc != 0) {
         pipeline_close(pipeline);
         return rc;
@@ -302,6 +328,7 @@ void pipeline_close(struct pipeline *pipeline)
         free(rows->labels);
         free(rows->numbers);
     }
+    text_windows_release(&pipeline->text);
     preprocess_free(pipeline->preprocess);
     free(pipeline);
 }
@@ -324,6 +351,11 @@ const struct preprocess *pipeline_preprocess(const struct pipeline *pipeline)
 void pipeline_shuffle(const struct pipeline *pipeline, uint64_t epoch,
                       uint32_t *ret_order)
 {
+    if (pipeline->is_text) {
+        text_windows_shuffle(&pipeline->text, pipeline->view.spec->seed, epoch,
+                             ret_order);
+        return;
+    }
     struct rng rng;
     rng_init(&rng, pipeline->view.spec->seed, RNG_SHUFFLE, epoch);
     split_permute(&rng, ret_order, pipeline->splits[IN_TRAIN].count);
@@ -372,10 +404,31 @@ static void prefetch(const char *bytes, size_t length)
         __builtin_prefetch(bytes + at);
 }
 
+/* The token at which window i of the range begins. */
+static size_t window_at(const struct pipeline *pipeline, enum split split,
+                        const uint32_t *order, size_t first, size_t i)
+{
+    return order ? order[i] : text_windows_begin(&pipeline->text, split, first + i);
+}
+
+static void fill_windows(const struct pipeline *pipeline, enum split split,
+                         const uint32_t *order, size_t first, size_t count, float *x,
+                         int32_t *labels)
+{
+    const struct text_windows *text = &pipeline->text;
+    for (size_t i = 0; i < count; i++)
+        text_windows_read(text, window_at(pipeline, split, order, first, i),
+                          x + i * text->context_length, labels + i * text->positions);
+}
+
 void pipeline_fill(const struct pipeline *pipeline, enum split split,
                    const uint32_t *order, size_t first, size_t count, float *ret_x,
                    void *ret_target)
 {
+    if (pipeline->is_text) {
+        fill_windows(pipeline, split, order, first, count, ret_x, ret_target);
+        return;
+    }
     const struct split_rows *rows = &pipeline->splits[split];
     size_t features = pipeline->features;
     size_t bytes = rows->x ? features * sizeof(*ret_x) : pipeline->sample_bytes;
@@ -401,5 +454,6 @@ void pipeline_source_rows(const struct pipeline *pipeline, enum split split,
 {
     const struct split_rows *rows = &pipeline->splits[split];
     for (size_t i = 0; i < count; i++)
-        ret_rows[i] = rows->source[row_at(rows, order, first, i)];
+        ret_rows[i] = pipeline->is_text ? window_at(pipeline, split, order, first, i)
+                                        : rows->source[row_at(rows, order, first, i)];
 }

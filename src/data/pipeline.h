@@ -3,7 +3,8 @@
  *
  * Opening it splits the rows, drops those without a target, fits the preprocessing to the
  * training split alone, and (for tables) lays the features out as one float matrix;
- * images stay mapped as bytes and are scaled while a batch is gathered. Filling a batch
+ * images stay mapped as bytes and are scaled while a batch is gathered. The samples of a
+ * text are windows of its tokens (text_windows.h). Filling a batch
  * is pure: any thread may fill any range at any time, and the same arguments give the
  * same bits.
  */
@@ -45,7 +46,8 @@ const struct preprocess *pipeline_preprocess(const struct pipeline *pipeline);
 /*
  * The order of the training rows in an epoch: a permutation from (seed, RNG_SHUFFLE,
  * epoch) alone. `order` has room for pipeline_rows(IN_TRAIN) entries. Epochs count from
- * 0.
+ * 0. For a text, whose windows lie elsewhere in each epoch, an entry is not the number of
+ * a row but the token at which the window begins.
  */
 void pipeline_shuffle(const struct pipeline *pipeline, uint64_t epoch,
                       uint32_t *ret_order);
@@ -56,14 +58,15 @@ void pipeline_shuffle(const struct pipeline *pipeline, uint64_t epoch,
  *
  *   ret_x       [count, features], row-major float32
  *   ret_target  TARGET_CATEGORY: labels as int32 [count]
+ *               of a text: [count, spec->positions]
  *               TARGET_NUMBER: normalized values as float32 [count, target_width]
  */
 void pipeline_fill(const struct pipeline *pipeline, enum split split,
                    const uint32_t *order, size_t first, size_t count, float *ret_x,
                    void *ret_target);
 
-/* Original row numbers (0-based, in the dataset's part) of the
- * same rows, for messages. */
+/* Original row numbers (0-based, in the dataset's part; tokens where a text's windows
+ * begin) of the same rows, for messages. */
 void pipeline_source_rows(const struct pipeline *pipeline, enum split split,
                           const uint32_t *order, size_t first, size_t count,
                           uint64_t *ret_rows);

@@ -27,6 +27,7 @@ void preprocess_free(struct preprocess *preprocess)
     }
     free(preprocess->inputs);
     free_strings(preprocess->ignored, preprocess->ignored_count);
+    tokenizer_release(&preprocess->tokenizer);
     free(preprocess->target_name);
     free_strings(preprocess->classes, preprocess->class_count);
     free(preprocess);

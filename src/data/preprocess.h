@@ -13,13 +13,15 @@
  *   {"kind": "arrays", "sample_shape": [28, 28], "element": "uint8",
  *    "input": {"shift": 0, "scale": 255},
  *    "target": {"name": "label", "type": "category", "values": ["0", …]}}
+ *   {"kind": "text", "tokenizer": "char", "context_length": 128, "alphabet": "\n !$&…"}
  *   a number target: {"name", "type": "number", "shift": 206855.8, "scale": 115395.6,
  *                     "width": 1}
  *
  * A number becomes (x - shift) / scale; a scale of a constant column is 1. Columns that a
  * row must have a value of carry "required": true. "ignored" are the dataset's columns
  * that are neither input nor target: a row may have them, so that rows can be sent as
- * they stood in the file. Parsing fills in an absent "element" (float32), "ignored"
+ * they stood in the file. The alphabet of a text is its characters in order of their
+ * numbers; bytes have none. Parsing fills in an absent "element" (float32), "ignored"
  * (none), "indicator" and "required" (false).
  */
 #ifndef BACKPROP_PREPROCESS_H
@@ -28,6 +30,7 @@
 #include "base/error.h"
 #include "base/violations.h"
 #include "spec/job_spec.h"
+#include "tokenizer.h"
 
 #include <jansson.h>
 #include <stddef.h>
@@ -56,13 +59,14 @@ struct preprocess {
     struct preprocess_column *inputs;
     size_t ignored_count; /* tables */
     char **ignored;
-    int64_t feature_count; /* numbers of one sample */
+    struct tokenizer tokenizer; /* texts */
+    int64_t feature_count; /* numbers of one sample; of a text: the context's length */
     char *target_name;
     enum target_type target;
     size_t class_count; /* TARGET_CATEGORY */
     char **classes;
     struct number_transform target_number;
-    int64_t target_width;
+    int64_t target_width; /* of a text: the vocabulary */
 };
 
 int preprocess_parse(const json_t *json, struct preprocess **ret_preprocess,
@@ -76,7 +80,8 @@ void preprocess_free(struct preprocess *preprocess);
 #define PREPROCESS_MAX_REQUEST_BYTES ((size_t)1 << 30)
 
 /*
- * The body of a predict request to numbers: {"rows": [{column: value}]} for a table,
+ * The body of a predict request to numbers, for tables and arrays: {"rows": [{column:
+ * value}]} for a table,
  * {"inputs": [nested lists or flat list]} for arrays (dimensions of 1 may be left out or
  * put in). Numbers may come as strings; a blank one and the usual texts for a missing
  * value ("NA", see missing_texts.h) are missing, as null and an absent column are. Blanks

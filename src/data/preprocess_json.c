@@ -11,10 +11,12 @@
 #include "base/memory.h"
 #include "preprocess_internal.h"
 #include "spec/canonical.h"
+#include "spec/text_facts.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int no_memory(struct error *err)
@@ -256,11 +258,49 @@ static int read_target(const json_t *json, struct preprocess *preprocess,
     return read_shift_scale(json, &preprocess->target_number, err);
 }
 
+static int read_alphabet(const json_t *json, struct tokenizer *tokenizer,
+                         struct error *err)
+{
+    uint32_t *alphabet = NULL;
+    size_t count = 0;
+    int rc = alphabet_read(json_object_get(json, "alphabet"), &alphabet, &count);
+    if (rc == ERR_INVALID)
+        return bad(err, "\"alphabet\" is not a text of different characters in order");
+    if (rc == 0)
+        rc = tokenizer_init(tokenizer, TOKENIZE_CHARACTERS, alphabet, count);
+    free(alphabet);
+    return rc == 0 ? 0 : no_memory(err);
+}
+
+static int read_text(const json_t *json, struct preprocess *preprocess, struct error *err)
+{
+    const char *type = json_string_value(json_object_get(json, "tokenizer"));
+    preprocess->feature_count =
+        json_integer_value(json_object_get(json, "context_length"));
+    if (preprocess->feature_count < 1 || preprocess->feature_count > SPEC_MAX_CONTEXT)
+        return bad(err, "\"context_length\" is not a whole number from 1 to %d",
+                   SPEC_MAX_CONTEXT);
+    int rc;
+    if (type && strcmp(type, tokenizer_names[TOKENIZE_BYTES]) == 0)
+        rc = tokenizer_init(&preprocess->tokenizer, TOKENIZE_BYTES, NULL, 0);
+    else if (type && strcmp(type, tokenizer_names[TOKENIZE_CHARACTERS]) == 0)
+        rc = read_alphabet(json, &preprocess->tokenizer, err);
+    else
+        return bad(err, "\"tokenizer\" is neither char nor byte");
+    preprocess->kind = DATASET_TEXT;
+    preprocess->target = TARGET_CATEGORY;
+    preprocess->target_number.scale = 1.0;
+    preprocess->target_width = (int64_t)preprocess->tokenizer.vocabulary;
+    return rc;
+}
+
 static int read_preprocess(const json_t *json, struct preprocess *preprocess,
                            struct error *err)
 {
     const char *kind = json_string_value(json_object_get(json, "kind"));
     int rc;
+    if (kind && strcmp(kind, dataset_kind_name(DATASET_TEXT)) == 0)
+        return read_text(json, preprocess, err);
     if (kind && strcmp(kind, dataset_kind_name(DATASET_TABLE)) == 0) {
         preprocess->kind = DATASET_TABLE;
         preprocess->array.scale = 1.0;
@@ -269,7 +309,7 @@ static int read_preprocess(const json_t *json, struct preprocess *preprocess,
         preprocess->kind = DATASET_ARRAYS;
         rc = read_arrays(json, preprocess, err);
     } else {
-        return bad(err, "\"kind\" is neither table nor arrays");
+        return bad(err, "\"kind\" is none of table, arrays and text");
     }
     if (rc == 0)
         rc = read_target(json_object_get(json, "target"), preprocess, err);
@@ -343,9 +383,27 @@ static json_t *target_json(const struct preprocess *preprocess)
                      (json_int_t)preprocess->target_width);
 }
 
+static json_t *text_json(const struct preprocess *preprocess)
+{
+    const struct tokenizer *tokenizer = &preprocess->tokenizer;
+    json_t *json = json_pack("{s:s, s:s, s:I}", "kind", dataset_kind_name(DATASET_TEXT),
+                             "tokenizer", tokenizer_names[tokenizer->type],
+                             "context_length", (json_int_t)preprocess->feature_count);
+    if (json && tokenizer->alphabet &&
+        json_object_set_new(json, "alphabet",
+                            alphabet_json(tokenizer->alphabet, tokenizer->vocabulary)) !=
+            0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
 json_t *preprocess_to_json(const struct preprocess *preprocess)
 {
     const char *kind = dataset_kind_name(preprocess->kind);
+    if (preprocess->kind == DATASET_TEXT)
+        return text_json(preprocess);
     if (preprocess->kind == DATASET_TABLE)
         return json_pack("{s:s, s:o, s:o, s:o}", "kind", kind, "inputs",
                          columns_json(preprocess), "ignored",

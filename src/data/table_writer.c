@@ -5,10 +5,10 @@
 #include "table_writer.h"
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "dataset_file.h"
 #include "ingest.h"
 #include "number.h"
-#include "utf8.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,12 +1,13 @@
 /*
  * Ingest of plain text: checked to be UTF-8 and counted in the first pass, stored as
- * bytes in the second. A byte order mark is left out. See ingest_internal.h.
+ * bytes in the second. A byte order mark is left out, and a NUL refused: no text has one,
+ * and JSON cannot carry it everywhere. See ingest_internal.h.
  */
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "dataset_file.h"
 #include "file_kind.h"
 #include "ingest_internal.h"
-#include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,9 @@ struct text {
     uint64_t bytes; /* without the mark */
     uint64_t lines; /* line ends seen */
     size_t mark;    /* bytes of the byte order mark */
-    bool seen[256];
+    uint64_t characters;
+    uint64_t distinct;
+    uint64_t seen[UTF8_CODE_POINTS / 64]; /* a bit for each code point */
     char preview[PREVIEW_BYTES + 1];
     size_t preview_bytes;
     size_t carried; /* bytes of a cut character at the start of `chunk` */
@@ -70,10 +73,22 @@ static void look_at(struct text *text, size_t length)
     kept = kept < length ? kept : length;
     memcpy(text->preview + text->preview_bytes, text->chunk, kept);
     text->preview_bytes += kept;
-    for (size_t i = 0; i < length; i++) {
-        text->seen[(unsigned char)text->chunk[i]] = true;
-        text->lines += text->chunk[i] == '\n';
+    const char *at = text->chunk;
+    for (const char *end = at + length; at < end; text->characters++) {
+        uint32_t code = utf8_next(&at);
+        uint64_t bit = UINT64_C(1) << code % 64;
+        text->distinct += (text->seen[code / 64] & bit) == 0;
+        text->seen[code / 64] |= bit;
+        text->lines += code == '\n';
     }
+}
+
+static int refuse_byte(const struct text *text, size_t at, struct error *err)
+{
+    unsigned byte = (unsigned char)text->chunk[at];
+    return error_set(err, ERR_INVALID, "line %llu: the byte 0x%02X is not %s",
+                     (unsigned long long)text->lines + 1, byte,
+                     byte == 0 ? "text" : "UTF-8; save the file as UTF-8");
 }
 
 static int check_text(struct text *text, struct error *err)
@@ -87,15 +102,14 @@ static int check_text(struct text *text, struct error *err)
             return error_set(err, ERR_TOO_LARGE, "a text of more than %llu bytes",
                              (unsigned long long)FACTS_MAX_ROWS);
         bool is_last = length == text->carried;
-        size_t valid = utf8_valid_prefix(text->chunk, length);
+        const char *nul = memchr(text->chunk, '\0', length);
+        size_t valid =
+            utf8_valid_prefix(text->chunk, nul ? (size_t)(nul - text->chunk) : length);
         size_t rest = length - valid;
         look_at(text, valid);
-        if (rest > 0 && (is_last || !utf8_is_cut_character(text->chunk + valid, rest)))
-            return error_set(
-                err, ERR_INVALID,
-                "line %llu: the byte 0x%02X is not UTF-8; save the file as UTF-8",
-                (unsigned long long)text->lines + 1,
-                (unsigned)(unsigned char)text->chunk[valid]);
+        if (rest > 0 &&
+            (nul || is_last || !utf8_is_cut_character(text->chunk + valid, rest)))
+            return refuse_byte(text, valid, err);
         text->carried = rest;
         memmove(text->chunk, text->chunk + valid, rest);
         if (is_last)
@@ -127,10 +141,31 @@ static int write_text(struct text *text, struct error *err)
     return rc;
 }
 
+/* The characters that were seen, in order; NULL without memory. */
+static uint32_t *list_characters(const struct text *text)
+{
+    uint32_t *alphabet = mem_alloc_array((size_t)text->distinct, sizeof(*alphabet));
+    size_t count = 0;
+    for (uint32_t code = 0; alphabet && code < UTF8_CODE_POINTS; code++)
+        if (text->seen[code / 64] >> code % 64 & 1)
+            alphabet[count++] = code;
+    return alphabet;
+}
+
 static json_t *make_facts(struct text *text)
 {
     struct dataset_facts facts = {.kind = DATASET_TEXT, .train_rows = text->bytes};
+    facts.text = (struct text_facts){.characters = text->characters,
+                                     .lines = text->lines,
+                                     .distinct_characters = text->distinct};
+    if (text->distinct <= FACTS_MAX_ALPHABET) {
+        facts.text.alphabet = list_characters(text);
+        if (!facts.text.alphabet)
+            return NULL;
+        facts.text.alphabet_count = (size_t)text->distinct;
+    }
     json_t *json = facts_to_json(&facts);
+    free(facts.text.alphabet);
     size_t shown = utf8_valid_prefix(text->preview, text->preview_bytes);
     json_t *preview = json_pack("[{s:s%}]", "text", text->preview, shown);
     int failed = json_object_set_new(json, "sample_shape", json_pack("[i]", 1));
@@ -149,13 +184,12 @@ static int ingest_bytes(struct text *text, json_t **ret_facts, struct error *err
         rc = check_text(text, err);
     if (rc == 0)
         rc = write_text(text, err);
-    int distinct = 0;
-    for (int i = 0; i < 256; i++)
-        distinct += text->seen[i];
     if (rc == 0)
-        rc = ingest_note(text->ingest, err, "%llu bytes in %llu lines, %d distinct bytes",
-                         (unsigned long long)text->bytes, (unsigned long long)text->lines,
-                         distinct);
+        rc = ingest_note(
+            text->ingest, err,
+            "%llu bytes, %llu characters (%llu different ones), %llu lines",
+            (unsigned long long)text->bytes, (unsigned long long)text->characters,
+            (unsigned long long)text->distinct, (unsigned long long)text->lines);
     if (rc != 0)
         return rc;
     *ret_facts = make_facts(text);

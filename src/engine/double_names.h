@@ -65,10 +65,12 @@
 #define graph_trained_size graph_trained_size_double
 #define loss_compute loss_compute_double
 #define loss_compute_mixed loss_compute_mixed_double
+#define loss_layout_of loss_layout_of_double
 #define loss_sums_accuracy loss_sums_accuracy_double
 #define loss_sums_add loss_sums_add_double
 #define loss_sums_loss loss_sums_loss_double
 #define loss_sums_mae loss_sums_mae_double
+#define loss_sums_perplexity loss_sums_perplexity_double
 #define loss_sums_r2 loss_sums_r2_double
 #define loss_takes_labels loss_takes_labels_double
 #define loss_target_bytes loss_target_bytes_double

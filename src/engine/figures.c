@@ -9,10 +9,12 @@ const char *const figure_names[FIGURE_COUNT] = {
     [FIGURE_ACCURACY] = "accuracy",
     [FIGURE_R2] = "r2",
     [FIGURE_MAE] = "mae",
+    [FIGURE_PERPLEXITY] = "perplexity",
     [FIGURE_VAL_LOSS] = "val_loss",
     [FIGURE_VAL_ACCURACY] = "val_accuracy",
     [FIGURE_VAL_R2] = "val_r2",
     [FIGURE_VAL_MAE] = "val_mae",
+    [FIGURE_VAL_PERPLEXITY] = "val_perplexity",
     [FIGURE_LEARNING_RATE] = "learning_rate",
     [FIGURE_SAMPLES_PER_SECOND] = "samples_per_second",
 };
@@ -50,6 +52,9 @@ void figures_set_sums(struct figures *figures, const struct figure_scale *scale,
     if (scale->target == TARGET_CATEGORY) {
         figures_set(figures, validation ? FIGURE_VAL_ACCURACY : FIGURE_ACCURACY,
                     loss_sums_accuracy(sums));
+        if (scale->of_text)
+            figures_set(figures, validation ? FIGURE_VAL_PERPLEXITY : FIGURE_PERPLEXITY,
+                        loss_sums_perplexity(sums));
         return;
     }
     figures_set(figures, validation ? FIGURE_VAL_R2 : FIGURE_R2, loss_sums_r2(sums));

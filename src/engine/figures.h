@@ -16,11 +16,13 @@ enum figure {
     FIGURE_LOSS, /* data loss and L2 */
     FIGURE_ACCURACY,
     FIGURE_R2,
-    FIGURE_MAE, /* in the target's own units */
+    FIGURE_MAE,        /* in the target's own units */
+    FIGURE_PERPLEXITY, /* of a text */
     FIGURE_VAL_LOSS,
     FIGURE_VAL_ACCURACY,
     FIGURE_VAL_R2,
     FIGURE_VAL_MAE,
+    FIGURE_VAL_PERPLEXITY,
     FIGURE_LEARNING_RATE,
     FIGURE_SAMPLES_PER_SECOND,
     FIGURE_COUNT
@@ -46,11 +48,13 @@ bool figure_higher_is_better(enum figure which);
 /* How sums over rows become figures. */
 struct figure_scale {
     enum target_type target;
+    bool of_text;     /* the rows are tokens */
     double mae_scale; /* from the network's numbers to the target's units */
 };
 
-/* Sets loss and accuracy, or loss, r2 and mae, from the sums over a set of rows, or with
- * `validation` their val_ kin. `l2_loss` is added to the loss. */
+/* Sets loss and accuracy (of a text perplexity, too), or loss, r2 and mae, from the sums
+ * over a set of rows, or with `validation` their val_ kin. `l2_loss` is added to the
+ * loss. */
 void figures_set_sums(struct figures *figures, const struct figure_scale *scale,
                       const struct loss_sums *sums, double l2_loss, bool validation);
 

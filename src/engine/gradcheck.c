@@ -33,9 +33,12 @@ static double evaluate(struct check *check, bool backward)
     size_t rows = check->options->rows;
     memcpy(run_input(check->run), check->input, input_count(check) * sizeof(real));
     run_forward(check->run, check->parameters, rows, 0, 0, true, false);
-    loss_compute(&check->options->loss, run_output(check->run), check->target, rows,
-                 graph_output_width(check->graph), rows, run_output_gradient(check->run),
-                 &sums);
+    const struct model_spec *model = check->options->model;
+    struct loss_layout layout =
+        loss_layout_of(check->options->loss.type, &model->layers[model->output].output);
+    size_t compared = rows * layout.positions;
+    loss_compute(&check->options->loss, run_output(check->run), check->target, compared,
+                 layout.width, compared, run_output_gradient(check->run), &sums);
     if (backward)
         run_backward(check->run, check->parameters, check->gradients);
     return loss_sums_loss(&sums);
@@ -106,7 +109,7 @@ static int prepare(struct check *check, const real *x, struct error *err)
     struct graph_options graph_options = {
         .max_rows = options->rows,
         .training = true,
-        .input_gradient = true,
+        .input_gradient = !options->input_is_ids,
         .seed = options->seed,
         .defer_from = options->defer_from,
         .find_op = options->find_op,
@@ -135,8 +138,9 @@ static int prepare(struct check *check, const real *x, struct error *err)
 static void analytic_gradients(struct check *check)
 {
     evaluate(check, true);
-    memcpy(check->input_gradient, run_input_gradient(check->run),
-           input_count(check) * sizeof(real));
+    if (!check->options->input_is_ids)
+        memcpy(check->input_gradient, run_input_gradient(check->run),
+               input_count(check) * sizeof(real));
     for (int n = 0; n < graph_node_count(check->graph); n++) {
         const struct node *node = graph_node(check->graph, n);
         if (!node->deferred)
@@ -165,7 +169,9 @@ static void check_all(struct check *check, struct gradcheck_tensor *tensors,
     }
     struct gradcheck_tensor *input = &tensors[(*count)++];
     *input = (struct gradcheck_tensor){.layer = MODEL_INPUT, .name = "input"};
-    check_numbers(check, check->input, check->input_gradient, input_count(check), input);
+    if (!check->options->input_is_ids)
+        check_numbers(check, check->input, check->input_gradient, input_count(check),
+                      input);
 }
 
 int gradcheck(const struct gradcheck_options *options, const real *x, const void *target,

@@ -30,6 +30,7 @@ struct gradcheck_options {
     const struct model_spec *model; /* borrowed */
     struct loss_spec loss;
     size_t rows;
+    bool input_is_ids;     /* token ids: the input has no gradient to check */
     uint64_t seed;         /* of parameters, inputs and dropout */
     size_t most_numbers;   /* checked of each tensor, spread evenly; 0: all */
     double least_gradient; /* floor of the errors' scale besides; 0: 1e-8 */
@@ -48,7 +49,7 @@ struct gradcheck_tensor {
 /*
  * Checks all trained tensors and the input. x: [rows, input_width], target as in loss.h.
  * *ret_tensors is a new array of *ret_count, to be freed with free(); its last entry is
- * the input's.
+ * the input's, with nothing checked where it is ids.
  */
 int gradcheck(const struct gradcheck_options *options, const real *x, const void *target,
               struct gradcheck_tensor **ret_tensors, size_t *ret_count, struct error *err)

@@ -63,6 +63,7 @@ static struct softmax_row softmax_row(const struct loss_call *call, size_t r,
     sums->correct += correct;
     row.sum = row_powers(x, call->width, largest, row.gradient);
     row.nll = log((double)row.sum) + ((double)largest - (double)of_label);
+    sums->nll += row.nll;
     return row;
 }
 
@@ -278,6 +279,15 @@ bool loss_takes_labels(enum loss_type type)
     return loss_table[type].labels;
 }
 
+struct loss_layout loss_layout_of(enum loss_type type, const struct shape *output)
+{
+    size_t numbers = (size_t)shape_elements(output);
+    if (!loss_table[type].labels)
+        return (struct loss_layout){.positions = 1, .width = numbers};
+    size_t width = (size_t)output->dims[output->rank - 1];
+    return (struct loss_layout){.positions = numbers / width, .width = width};
+}
+
 size_t loss_target_bytes(enum loss_type type, size_t width)
 {
     return loss_table[type].labels ? sizeof(int32_t) : width * sizeof(float);
@@ -288,6 +298,7 @@ void loss_sums_add(struct loss_sums *sums, const struct loss_sums *more)
     sums->loss += more->loss;
     sums->rows += more->rows;
     sums->correct += more->correct;
+    sums->nll += more->nll;
     sums->absolute_error += more->absolute_error;
     sums->squared_error += more->squared_error;
     sums->target_sum += more->target_sum;
@@ -303,6 +314,11 @@ double loss_sums_loss(const struct loss_sums *sums)
 double loss_sums_accuracy(const struct loss_sums *sums)
 {
     return sums->rows > 0 ? (double)sums->correct / (double)sums->rows : (double)NAN;
+}
+
+double loss_sums_perplexity(const struct loss_sums *sums)
+{
+    return sums->rows > 0 ? exp(sums->nll / (double)sums->rows) : (double)NAN;
 }
 
 double loss_sums_mae(const struct loss_sums *sums)

@@ -12,6 +12,10 @@
  *                              output: [rows, width], target: float32 [rows, width]; the
  *                              mean over rows and width, as PyTorch's reduction='mean'
  *
+ * Labels may belong to positions of a sample rather than to samples: for an output of
+ * [rows, positions, width] there are rows * positions of them, and to a loss these are
+ * its rows (loss_layout_of).
+ *
  * A loss is a row of the table in loss.c.
  */
 #ifndef BACKPROP_LOSS_H
@@ -30,6 +34,7 @@ struct loss_sums {
     double loss; /* sum of the rows' losses (for width > 1: of the rows' means) */
     size_t rows;
     size_t correct; /* classes: rows whose largest logit is the label's */
+    double nll;     /* of softmax: the sum of the rows' -log p(label) */
     /* numbers: over rows and width */
     double absolute_error, squared_error;
     double target_sum, target_square_sum;
@@ -41,11 +46,21 @@ void loss_sums_add(struct loss_sums *sums, const struct loss_sums *more);
 /* Means of the sums; NaN where there are no rows (or the targets have no variance). */
 double loss_sums_loss(const struct loss_sums *sums);
 double loss_sums_accuracy(const struct loss_sums *sums);
+/* e to the mean negative log-likelihood: as uncertain as a choice of so many. */
+double loss_sums_perplexity(const struct loss_sums *sums);
 double loss_sums_mae(const struct loss_sums *sums);
 double loss_sums_r2(const struct loss_sums *sums);
 
 /* True when targets are int32 labels, false when float32 [rows, width]. */
 bool loss_takes_labels(enum loss_type type);
+
+/* How the output of one sample is compared: as `positions` rows of `width` numbers. */
+struct loss_layout {
+    size_t positions, width;
+};
+
+/* Labels are for the last dimension of the output, numbers for all of it. */
+struct loss_layout loss_layout_of(enum loss_type type, const struct shape *output);
 
 /* Bytes of one row's target. */
 size_t loss_target_bytes(enum loss_type type, size_t width);

@@ -28,8 +28,9 @@ static int allocate_target(const struct stepper *stepper, bool mixes,
                            struct slice_state *state)
 {
     size_t rows = graph_max_rows(stepper->graph);
-    size_t width = graph_output_width(stepper->graph);
-    size_t bytes = loss_target_bytes(stepper->loss.type, width);
+    size_t width = stepper->layout.width;
+    size_t bytes =
+        stepper->layout.positions * loss_target_bytes(stepper->loss.type, width);
     bool labels = loss_takes_labels(stepper->loss.type);
     if (mixes && labels) {
         bytes = sizeof(struct mixed_label);
@@ -104,6 +105,8 @@ int stepper_new(const struct stepper_options *options, struct stepper **ret_step
     stepper->slice_count = count_slices(options);
     size_t slices = (size_t)stepper->slice_count;
     stepper->loss = options->loss;
+    stepper->layout = loss_layout_of(
+        options->loss.type, &options->model->layers[options->model->output].output);
     stepper->clip_norm = options->clip_norm;
     stepper->clip_value = options->clip_value;
     stepper->batch_rows = options->batch_rows;
@@ -162,14 +165,16 @@ static void compare(const struct step *step, struct slice_state *state)
 {
     const struct stepper *stepper = step->stepper;
     struct run *run = state->run;
-    size_t width = graph_output_width(stepper->graph);
+    const struct loss_layout *layout = &stepper->layout;
     if (step->source->mixed)
         loss_compute_mixed(&stepper->loss, run_output(run), state->target, state->rows,
-                           width, step->rows, state->mixing, run_output_gradient(run),
-                           &state->sums);
+                           layout->width, step->rows, state->mixing,
+                           run_output_gradient(run), &state->sums);
     else
-        loss_compute(&stepper->loss, run_output(run), state->target, state->rows, width,
-                     step->rows, run_output_gradient(run), &state->sums);
+        loss_compute(&stepper->loss, run_output(run), state->target,
+                     state->rows * layout->positions, layout->width,
+                     step->rows * layout->positions, run_output_gradient(run),
+                     &state->sums);
 }
 
 /* Forward, loss and backward of a slice's rows. */
@@ -241,8 +246,9 @@ static void evaluate_slice(void *context, int slice)
         step->source->fill(step->source->context, first, rows, run_input(run),
                            state->target);
         run_forward(run, stepper->parameters, rows, first, 0, false, false);
-        loss_compute(&stepper->loss, run_output(run), state->target, rows,
-                     graph_output_width(stepper->graph), rows, NULL, &state->sums);
+        size_t compared = rows * stepper->layout.positions;
+        loss_compute(&stepper->loss, run_output(run), state->target, compared,
+                     stepper->layout.width, compared, NULL, &state->sums);
         first += rows;
         left -= rows;
     }

@@ -42,6 +42,7 @@ struct slice_state {
 
 struct stepper {
     struct loss_spec loss;
+    struct loss_layout layout;
     double clip_norm, clip_value;
     size_t batch_rows;
     struct graph *graph;

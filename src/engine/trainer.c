@@ -105,9 +105,13 @@ int trainer_new(const struct job_spec *spec, const struct pipeline *pipeline,
         return error_set(err, ERR_NOMEM, "no memory for a trainer");
     trainer->spec = spec;
     trainer->pipeline = pipeline;
-    trainer->steps_per_epoch = ((int64_t)rows + spec->batch_size - 1) / spec->batch_size;
+    int64_t batches = ((int64_t)rows + spec->batch_size - 1) / spec->batch_size;
+    /* Rows may have been dropped since the spec counted them. */
+    trainer->steps_per_epoch =
+        batches < spec->steps_per_epoch ? batches : spec->steps_per_epoch;
     trainer->steps = trainer->steps_per_epoch * spec->epochs;
     trainer->scale.target = spec->features.target;
+    trainer->scale.of_text = spec->features.vocabulary > 0;
     trainer->scale.mae_scale = pipeline_preprocess(pipeline)->target_number.scale;
     early_stopping_init(&trainer->state.stopping, spec,
                         pipeline_rows(pipeline, IN_VALIDATION) > 0);

@@ -49,9 +49,11 @@ void trainer_batches_begin(struct trainer *trainer)
     if (!batches->prefetcher)
         return;
     batches->augmented.epoch = epoch;
-    prefetcher_begin(batches->prefetcher,
-                     (size_t)trainer->state.batch * (size_t)trainer->spec->batch_size,
-                     pipeline_rows(trainer->pipeline, IN_TRAIN));
+    size_t rows = pipeline_rows(trainer->pipeline, IN_TRAIN);
+    size_t most = (size_t)trainer->spec->batch_size;
+    size_t taken = (size_t)trainer->steps_per_epoch * most;
+    prefetcher_begin(batches->prefetcher, (size_t)trainer->state.batch * most,
+                     taken < rows ? taken : rows);
 }
 
 void trainer_batches_next(struct trainer *trainer, struct batch *ret_batch)

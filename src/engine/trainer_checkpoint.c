@@ -72,6 +72,7 @@ static void walk_sums(struct checkpoint_cursor *cursor, struct loss_sums *sums)
     checkpoint_f64(cursor, &sums->loss);
     walk_size(cursor, &sums->rows);
     walk_size(cursor, &sums->correct);
+    checkpoint_f64(cursor, &sums->nll);
     checkpoint_f64(cursor, &sums->absolute_error);
     checkpoint_f64(cursor, &sums->squared_error);
     checkpoint_f64(cursor, &sums->target_sum);

@@ -110,10 +110,12 @@ static int search_batch(const struct trainer *trainer,
     const struct batch *batch = divergence->batch;
     size_t most = graph_max_rows(graph);
     struct run *run = NULL;
+    const struct job_spec *spec = trainer->spec;
     size_t target_bytes =
         batch->source.mixed
             ? sizeof(struct mixed_label)
-            : loss_target_bytes(trainer->spec->loss.type, graph_output_width(graph));
+            : (size_t)spec->positions *
+                  loss_target_bytes(spec->loss.type, (size_t)spec->features.target_width);
     void *target = mem_alloc_array(most, target_bytes);
     int status = target ? run_new(graph, &run, NULL) : ERR_NOMEM;
     for (size_t done = 0; status == 0 && done < batch->rows; done += most) {

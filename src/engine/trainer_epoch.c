@@ -119,7 +119,7 @@ static int report_scores(struct trainer *trainer, const struct figures *figures)
 {
     struct figures point = *figures;
     point.known &= ~(INT64_C(1) << FIGURE_LOSS | INT64_C(1) << FIGURE_ACCURACY |
-                     INT64_C(1) << FIGURE_MAE);
+                     INT64_C(1) << FIGURE_MAE | INT64_C(1) << FIGURE_PERPLEXITY);
     return point.known ? report_figures(trainer, &point) : 0;
 }
 

@@ -286,10 +286,12 @@ static void describe(struct buffer *text, const struct figures *figures)
         {FIGURE_ACCURACY, ", accuracy"},
         {FIGURE_R2, ", R²"},
         {FIGURE_MAE, ", mean absolute error"},
+        {FIGURE_PERPLEXITY, ", perplexity"},
         {FIGURE_VAL_LOSS, "; on the validation split loss"},
         {FIGURE_VAL_ACCURACY, ", accuracy"},
         {FIGURE_VAL_R2, ", R²"},
         {FIGURE_VAL_MAE, ", mean absolute error"},
+        {FIGURE_VAL_PERPLEXITY, ", perplexity"},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (figures_has(figures, parts[i].figure))

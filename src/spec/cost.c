@@ -2,6 +2,7 @@
  * needs no more digits. */
 #include "cost.h"
 
+#include <math.h>
 #include <string.h>
 
 #define NUMBER_BYTES 4.0
@@ -68,14 +69,17 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
     numbers += rows * (width + 4);
     if (augment_is_on(&spec->augmentation))
         numbers += augmentation_numbers(spec, width);
+    if (spec->features.vocabulary > 0 && facts->text.characters < facts->train_rows)
+        numbers += (double)facts->text.characters / 2; /* ids of 16 bits */
     double bytes = numbers * NUMBER_BYTES + PROCESS_BYTES;
     return bytes < BYTES_MAXIMUM ? (int64_t)bytes : INT64_MAX;
 }
 
 double cost_seconds(const struct job_spec *spec, double gflops)
 {
-    double rows =
-        FORWARD_AND_BACKWARD * (double)spec->train_rows + (double)spec->validation_rows;
+    double trained = fmin((double)spec->train_rows,
+                          (double)spec->steps_per_epoch * (double)spec->batch_size);
+    double rows = FORWARD_AND_BACKWARD * trained + (double)spec->validation_rows;
     double arithmetic =
         rows * (double)spec->model.flops / (gflops * 1e9 * (double)spec->threads);
     double buffers = 2 * (2 + moment_count(&spec->optimizer)); /* each read and written */

@@ -10,9 +10,12 @@
  *     activations     2 B A             A: outputs of all layers and the input, forward
  *                                       and backward
  *     data            rows (F + W)      a table's features and targets; samples of arrays
- *                                       stay in the mapped file: only the targets count
+ *                                       stay in the mapped file: only the targets count;
+ *                                       a text of characters of several bytes has ids of
+ *                                       2 bytes
  *     augmentation    2 B (F + W + 2)   batches made ahead, if training rows are
- * augmented order           4 rows            shuffled row numbers and their inverse
+ *                                       augmented
+ *     order           4 rows            shuffled row numbers and their inverse
  *     process         48 MiB            code, BLAS buffers, input and output
  *
  * Time: 3 times the forward flops for each training row (backward costs twice the

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "canonical.h"
+#include "text_facts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -246,6 +247,9 @@ static int read_facts(const json_t *json, struct dataset_facts *facts, struct er
         rc = read_columns(json, facts, err);
     if (rc == 0 && facts->kind == DATASET_ARRAYS)
         rc = read_sample(json, facts, err);
+    if (rc == 0 && facts->kind == DATASET_TEXT)
+        rc = text_facts_read(json_object_get(json, "text"), facts->train_rows,
+                             &facts->text, err);
     return rc;
 }
 
@@ -275,6 +279,7 @@ void facts_free(struct dataset_facts *facts)
         free(column->name);
     }
     free(facts->columns);
+    free(facts->text.alphabet);
     free(facts);
 }
 
@@ -362,6 +367,8 @@ json_t *facts_to_json(const struct dataset_facts *facts)
         failed |= json_object_set_new(json, "sample_shape",
                                       canonical_shape(&facts->sample_shape));
     }
+    if (facts->kind == DATASET_TEXT)
+        failed |= json_object_set_new(json, "text", text_facts_json(&facts->text));
     failed |= json_object_set_new(json, "columns", columns_json(facts));
     if (failed) {
         json_decref(json);

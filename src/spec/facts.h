@@ -16,6 +16,12 @@
  *    "sample_shape": [28, 28],
  *    "columns": [{"name": "label", "type": "number", "integer": true, "categories": 10,
  *                 "values": ["0", …, "9"], …}]}
+ *   {"kind": "text", "rows": {"train": 1115394, "test": 0}, "columns": [],
+ *    "text": {"characters": 1115394, "lines": 40000, "distinct_characters": 65,
+ *             "alphabet": "\n !$&',-.3:;?ABC…"}}
+ *
+ * The rows of a text are its bytes. `alphabet` is its different characters in order of
+ * code point; there is none when they are more than FACTS_MAX_ALPHABET.
  *
  * A column of integers with at most FACTS_MAX_CATEGORIES distinct values carries both the
  * numbers' statistics and `values` (in ascending order), because it may be meant as
@@ -38,6 +44,7 @@
 #define FACTS_MAX_COLUMNS 4096
 #define FACTS_MAX_CATEGORIES 1000
 #define FACTS_MAX_NAME_BYTES 256
+#define FACTS_MAX_ALPHABET 16384
 
 enum dataset_kind { DATASET_TABLE, DATASET_ARRAYS, DATASET_TEXT };
 enum column_type { COLUMN_NUMBER, COLUMN_CATEGORY, COLUMN_TEXT };
@@ -64,6 +71,13 @@ struct column_facts {
     int64_t width;      /* 1, but for labels of rank 2 */
 };
 
+struct text_facts {
+    uint64_t characters, lines;
+    uint64_t distinct_characters;
+    size_t alphabet_count; /* 0: there are too many to list */
+    uint32_t *alphabet;    /* code points, ascending; owned */
+};
+
 struct dataset_facts {
     enum dataset_kind kind;
     uint64_t train_rows;
@@ -72,6 +86,7 @@ struct dataset_facts {
     struct column_facts *columns;
     enum element_type element; /* DATASET_ARRAYS */
     struct shape sample_shape; /* DATASET_ARRAYS */
+    struct text_facts text;    /* DATASET_TEXT; zero if it was ingested long ago */
 };
 
 /* Parses facts; checks every bound, because a worker made them. Other keys are passed

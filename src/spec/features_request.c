@@ -14,6 +14,7 @@ const char *const normalization_names[] = {"none", "zscore", "minmax", "bytes", 
 const char *const missing_rule_names[] = {"mean", "median",    "zero",
                                           "drop", "indicator", NULL};
 const char *const target_type_names[] = {"category", "number", NULL};
+const char *const tokenizer_names[] = {"char", "byte", NULL};
 
 /* Of column_type; texts cannot be inputs. */
 static const char *const input_type_names[] = {"number", "category", NULL};
@@ -25,6 +26,10 @@ static const struct key features_keys[] = {
     {NORMALIZATION},
     {"input_shape", KEY_INTEGERS, AT_LEAST(1), AT_MOST((double)SHAPE_MAX_ELEMENTS),
      DEFAULT("null")},
+    {"tokenizer", KEY_CHOICE, .choices = tokenizer_names, OR_AUTO},
+    {"context_length", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_CONTEXT),
+     DEFAULT("null")},
+    {"vocabulary", KEY_INTEGER, AT_LEAST(2), AT_MOST(FACTS_MAX_ALPHABET), OR_AUTO},
     {0},
 };
 static const struct key input_keys[] = {
@@ -44,6 +49,12 @@ static int choice_index(const struct attrs *attrs, const char *name)
     if (!attrs_has(attrs, name) || attrs_find(attrs, name)->is_word)
         return CHOICE_AUTO;
     return (int)attrs_integer(attrs, name);
+}
+
+static int64_t integer_or_zero(const struct attrs *attrs, const char *name)
+{
+    const struct attr *attr = attrs_has(attrs, name) ? attrs_find(attrs, name) : NULL;
+    return attr && !attr->is_word && !attr->is_null ? attr->integer : 0;
 }
 
 /* A column is a name, or an object with a name and `keys`. */
@@ -136,6 +147,7 @@ int features_request_read(const json_t *json, struct features_request *ret_reque
     *ret_request =
         (struct features_request){.inputs_auto = true,
                                   .normalization = CHOICE_AUTO,
+                                  .tokenizer = CHOICE_AUTO,
                                   .target = {.type = CHOICE_AUTO,
                                              .normalization = CHOICE_AUTO,
                                              .missing = CHOICE_AUTO,
@@ -154,6 +166,9 @@ int features_request_read(const json_t *json, struct features_request *ret_reque
     int rc =
         attrs_read(json, "/features", features_keys, others, &attrs, NULL, violations);
     ret_request->normalization = choice_index(&attrs, "normalization");
+    ret_request->tokenizer = choice_index(&attrs, "tokenizer");
+    ret_request->context_length = integer_or_zero(&attrs, "context_length");
+    ret_request->vocabulary = integer_or_zero(&attrs, "vocabulary");
     if (read_input_shape(&attrs, &ret_request->input_shape, violations) != 0)
         rc = ERR_INVALID;
     if (read_inputs(json_object_get(json, "inputs"), ret_request, violations) != 0)

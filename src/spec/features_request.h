@@ -34,6 +34,9 @@ struct features_request {
     struct column_request target;
     int normalization;        /* for all inputs */
     struct shape input_shape; /* rank 0: not given */
+    int tokenizer;            /* index into tokenizer_names; texts, as the next two */
+    int64_t context_length;   /* 0: not given */
+    int64_t vocabulary;       /* 0: not given */
 };
 
 /* Reads the value of "features" (NULL: absent), borrowing its strings. Returns 0, or

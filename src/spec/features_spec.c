@@ -1,4 +1,5 @@
-/* See features_spec.h. This file decides; features_target.c does it for the target. */
+/* See features_spec.h. This file decides; features_target.c does it for the target,
+ * features_text.c for a text. */
 #include "features_spec.h"
 
 #include "base/error.h"
@@ -6,6 +7,7 @@
 #include "canonical.h"
 #include "features_request.h"
 #include "features_target.h"
+#include "features_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +286,8 @@ static json_t *features_json(const struct features_request *request,
                              const struct features_spec *features,
                              struct violations *violations)
 {
+    if (facts->kind == DATASET_TEXT)
+        return features_text_json(features, violations);
     json_t *json = json_object();
     if (facts->kind == DATASET_TABLE) {
         json_t *inputs = json_array();
@@ -312,11 +316,10 @@ static int resolve(const struct features_request *request,
 {
     features->target_column = -1;
     if (facts->kind == DATASET_TEXT)
-        return violations_add(
-            violations, "/dataset",
-            "expected a table or arrays, found a dataset of text, which this "
-            "version cannot train on");
-    int rc = features_target_resolve(request, facts, features, violations);
+        return features_text_resolve(request, facts, features, violations);
+    int rc = features_text_refuse_keys(request, violations);
+    if (features_target_resolve(request, facts, features, violations) != 0)
+        rc = ERR_INVALID;
     /* Without a target column "auto" would take it for an input. */
     if (features->target_column < 0 && request->inputs_auto)
         return rc;

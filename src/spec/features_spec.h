@@ -8,6 +8,8 @@
  *   arrays  the samples are the input, the labels are the target; bytes are divided by
  *           255.
  *
+ *   text    windows of tokens are the input, the next token the target (features_text.h)
+ *
  * A target is a category where its column is one, or where its column holds integers of
  * few values: 20 in a table or where some are negative, FACTS_MAX_CATEGORIES for other
  * labels of arrays. Otherwise it is a number, which is zscore normalized unless its mean

@@ -30,31 +30,23 @@
 
 /* All keys of a job, in the order of the canonical JSON. */
 static const char *const job_keys[] = {
-    "name",
-    "dataset",
-    "features",
-    "augmentation",
-    "model",
-    "loss",
-    "optimizer",
-    "learning_rate_schedule",
-    "gradient_clip",
-    "weight_averaging",
-    "epochs",
-    "batch_size",
-    "seed",
-    "split",
-    "early_stopping",
-    "checkpoint",
-    "log_every_steps",
-    "resources",
-    "priority",
-    "metadata",
-    NULL,
+    "name",          "dataset",
+    "features",      "augmentation",
+    "model",         "loss",
+    "optimizer",     "learning_rate_schedule",
+    "gradient_clip", "weight_averaging",
+    "epochs",        "steps_per_epoch",
+    "batch_size",    "seed",
+    "split",         "early_stopping",
+    "checkpoint",    "log_every_steps",
+    "resources",     "priority",
+    "metadata",      NULL,
 };
 
 static const struct key number_keys[] = {
     {"epochs", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_EPOCHS), DEFAULT("10")},
+    {"steps_per_epoch", KEY_INTEGER, AT_LEAST(1), AT_MOST(1e9), .word = "auto",
+     DEFAULT("\"auto\"")},
     {"batch_size", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_BATCH), DEFAULT("32")},
     {"seed", KEY_INTEGER, AT_LEAST(0), AT_MOST(SEED_MAXIMUM), DEFAULT("0")},
     {"log_every_steps", KEY_INTEGER, AT_LEAST(1), AT_MOST(1e9), .word = "auto",
@@ -203,12 +195,38 @@ static void read_run(struct job_reader *reader)
 
 /* ---- what concerns two keys ---- */
 
+/* A network for text answers at every position, or with the last token's successor. */
+static int check_text_output(const struct job_reader *reader)
+{
+    struct job_spec *spec = reader->spec;
+    const struct layer *last = &spec->model.layers[spec->model.output];
+    int64_t length = spec->features.context_length, width = spec->features.vocabulary;
+    const struct shape everywhere = {.rank = 2, .dims = {length, width}};
+    const struct shape at_end = {.rank = 1, .dims = {width}};
+    bool fits_everywhere = shape_equal(&last->output, &everywhere);
+    if (fits_everywhere || shape_equal(&last->output, &at_end)) {
+        spec->positions = fits_everywhere ? length : 1;
+        return 0;
+    }
+    char shape[SHAPE_TEXT_SIZE];
+    return violations_add(
+        reader->violations, last->pointer,
+        "expected the network's output to have the shape [%lld, %lld], a number for each "
+        "of the different tokens at every position (or [%lld], for the token after the "
+        "window), found %s; the last dense layer may say \"units\": \"auto\"",
+        (long long)length, (long long)width, (long long)width,
+        shape_format(&last->output, shape));
+}
+
 /* The network must end in as many numbers a sample as the loss compares. */
 static int check_output(const struct job_reader *reader)
 {
-    const struct job_spec *spec = reader->spec;
+    struct job_spec *spec = reader->spec;
+    if (spec->features.vocabulary > 0)
+        return check_text_output(reader);
     const struct layer *last = &spec->model.layers[spec->model.output];
     int64_t width = loss_output_width(&spec->loss, &spec->features);
+    spec->positions = 1;
     if (last->output.rank == 1 && last->output.dims[0] == width)
         return 0;
     const struct column_facts *target =
@@ -249,11 +267,29 @@ static void resolve_network(struct job_reader *reader)
     if (!reader->model_read)
         return;
     int rc = model_spec_resolve(&spec->model, json_object_get(reader->parts, "model"),
-                                &spec->features.input_shape, 0,
+                                &spec->features.input_shape, spec->features.vocabulary,
                                 loss_output_width(&spec->loss, &spec->features),
                                 loss_activation(&spec->loss), violations);
     if (rc == 0 && fits)
         reader->network_resolved = check_output(reader) == 0;
+}
+
+/* An epoch is all batches of the training rows, or as many as were asked for. */
+static void resolve_steps(struct job_reader *reader)
+{
+    struct job_spec *spec = reader->spec;
+    int64_t rows = (int64_t)spec->train_rows;
+    int64_t steps = (rows + spec->batch_size - 1) / spec->batch_size;
+    spec->steps_per_epoch = steps;
+    const struct attr *asked = attrs_find(&reader->numbers, "steps_per_epoch");
+    if (asked->is_word)
+        return;
+    if (asked->integer > steps)
+        violations_add(reader->violations, "/steps_per_epoch",
+                       "expected \"auto\" or at most %lld, the batches of %lld training "
+                       "rows, found %lld",
+                       (long long)steps, (long long)rows, (long long)asked->integer);
+    spec->steps_per_epoch = asked->integer;
 }
 
 static void resolve_rows(struct job_reader *reader)
@@ -266,8 +302,7 @@ static void resolve_rows(struct job_reader *reader)
         return;
     if (!reader->numbers_read)
         return;
-    int64_t rows = (int64_t)spec->train_rows;
-    spec->steps_per_epoch = (rows + spec->batch_size - 1) / spec->batch_size;
+    resolve_steps(reader);
     if (attrs_find(&reader->numbers, "log_every_steps")->is_word) {
         spec->log_every_steps =
             (spec->steps_per_epoch + LOGS_PER_EPOCH - 1) / LOGS_PER_EPOCH;

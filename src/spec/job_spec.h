@@ -29,7 +29,8 @@
 #define SPEC_MAX_EPOCHS 1000000
 #define SPEC_MAX_THREADS 256
 #define SPEC_MAX_NAME_BYTES 200
-#define SPEC_MAX_ONE_HOT 100 /* "inputs": "auto" passes over wider categories */
+#define SPEC_MAX_CONTEXT 65536 /* tokens of a window of text */
+#define SPEC_MAX_ONE_HOT 100   /* "inputs": "auto" passes over wider categories */
 
 /* A named choice with attributes of its own: {"type": "adam", "learning_rate": 0.001}. */
 struct choice {
@@ -66,6 +67,13 @@ struct input_column {
 
 enum target_type { TARGET_CATEGORY, TARGET_NUMBER };
 
+/* How a text becomes tokens: its characters, numbered in order of code point, or the
+ * bytes of its UTF-8. */
+enum tokenizer_type { TOKENIZE_CHARACTERS, TOKENIZE_BYTES };
+#define BYTE_VOCABULARY 256
+
+/* A text has windows of `context_length` token ids as samples; the target is a category,
+ * the next token (target_column is -1, target_width the vocabulary). */
 struct features_spec {
     int input_count; /* tables; 0 for arrays */
     struct input_column *inputs;
@@ -75,6 +83,9 @@ struct features_spec {
     enum normalization target_normalization; /* TARGET_NUMBER: NONE or ZSCORE */
     int64_t target_width;                    /* classes, or numbers to predict */
     struct shape input_shape;                /* of one sample; see also model->input */
+    enum tokenizer_type tokenizer;           /* texts, as the next two */
+    int64_t context_length;
+    int64_t vocabulary; /* different tokens; 0: the dataset is no text */
 };
 
 /* How the network's output meets the target. */
@@ -96,11 +107,13 @@ struct loss_spec {
     double gamma;           /* LOSS_FOCAL */
 };
 
-enum split_type { SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_FIXED };
+enum split_type { SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_FIXED, SPLIT_CONTIGUOUS };
 
-/* All three are cut from the dataset's train part in the order of a random permutation of
- * its rows; a test part is then not used. SPLIT_FIXED: the dataset's own test part is the
- * test split, and only validation is cut from the train part. See split_spec.h. */
+/* Random and stratified: all three are cut from the dataset's train part in the order of
+ * a random permutation of its rows; a test part is then not used. SPLIT_FIXED: the
+ * dataset's own test part is the test split, and only validation is cut from the train
+ * part. SPLIT_CONTIGUOUS, for texts: pieces of the text, training first, then validation,
+ * then test. See split_spec.h. */
 struct split_spec {
     enum split_type type;
     double train, validation, test;
@@ -135,9 +148,12 @@ struct job_spec {
     int64_t max_attempts;
     int64_t priority; /* -100 … 100, higher first */
 
-    /* What the split will give, before rows without a target are dropped. */
+    /* What the split will give, before rows without a target are dropped; windows of a
+     * text. */
     uint64_t train_rows, validation_rows, test_rows;
-    int64_t steps_per_epoch;
+    int64_t steps_per_epoch; /* all batches of the training rows, or fewer if asked for */
+    int64_t positions;    /* labels of a sample: context_length where a network for text
+                             answers at every position, otherwise 1 */
     int64_t memory_bytes; /* predicted peak of the worker */
     json_t *canonical;    /* owned: the resolved spec, "metadata" included */
 };
@@ -172,5 +188,6 @@ extern const char *const split_names[];
 extern const char *const normalization_names[];
 extern const char *const missing_rule_names[];
 extern const char *const target_type_names[];
+extern const char *const tokenizer_names[];
 
 #endif

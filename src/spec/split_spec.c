@@ -4,6 +4,7 @@
 #include "attrs.h"
 #include "base/error.h"
 #include "canonical.h"
+#include "features_text.h"
 #include "report.h"
 
 #include <math.h>
@@ -13,7 +14,7 @@
 /* A worked out rest is rounded to so many parts, so that 1 - 0.3 reads 0.7. */
 #define FRACTION_PARTS 1e12
 
-const char *const split_names[] = {"random", "stratified", "fixed", NULL};
+const char *const split_names[] = {"random", "stratified", "fixed", "contiguous", NULL};
 
 #define FRACTION KEY_NUMBER, AT_LEAST(0), AT_MOST(1), DEFAULT("null")
 
@@ -77,12 +78,37 @@ static int read_fractions(const json_t *json, struct split_spec *split,
     return 0;
 }
 
+/* A type that the dataset cannot have. */
+static int check_type(enum split_type type, const struct dataset_facts *facts,
+                      struct violations *violations)
+{
+    if (!facts)
+        return 0;
+    bool is_text = facts->kind == DATASET_TEXT;
+    if (is_text != (type == SPLIT_CONTIGUOUS))
+        return violations_add(violations, "/split/type",
+                              is_text ? "expected \"contiguous\", because the dataset is "
+                                        "a text, found \"%s\""
+                                      : "expected \"random\", \"stratified\" or "
+                                        "\"fixed\", because the dataset is no text, "
+                                        "found \"%s\"",
+                              split_names[type]);
+    if (type == SPLIT_FIXED && facts->test_rows == 0)
+        return violations_add(
+            violations, "/split/type",
+            "expected \"random\" or \"stratified\", because the dataset has no "
+            "test part, found \"fixed\"");
+    return 0;
+}
+
 static int read_split(const json_t *json, const struct dataset_facts *facts,
                       struct split_spec *split, struct violations *violations)
 {
     static const char *const others[] = {"fractions", NULL};
     bool has_test = facts && facts->test_rows > 0;
     split->type = has_test ? SPLIT_FIXED : SPLIT_RANDOM;
+    if (facts && facts->kind == DATASET_TEXT)
+        split->type = SPLIT_CONTIGUOUS;
     struct attrs attrs;
     /* "split": "stratified" is short for {"type": "stratified"}. */
     json_t *short_form = json_is_string(json) ? json_object() : NULL;
@@ -93,11 +119,8 @@ static int read_split(const json_t *json, const struct dataset_facts *facts,
     json_decref(short_form);
     if (rc == 0 && !attrs_find(&attrs, "type")->is_word)
         split->type = (enum split_type)attrs_integer(&attrs, "type");
-    if (rc == 0 && split->type == SPLIT_FIXED && facts && !has_test)
-        rc = violations_add(
-            violations, "/split/type",
-            "expected \"random\" or \"stratified\", because the dataset has no "
-            "test part, found \"fixed\"");
+    if (rc == 0)
+        rc = check_type(split->type, facts, violations);
     int fractions = read_fractions(json_object_get(json, "fractions"), split, violations);
     return rc != 0 ? rc : fractions;
 }
@@ -148,6 +171,41 @@ static int check_rows(const char *name, double fraction, uint64_t part_rows,
         fraction, (unsigned long long)part_rows);
 }
 
+static int check_windows(const char *name, double fraction, uint64_t tokens,
+                         uint64_t windows, const struct features_spec *features,
+                         struct violations *violations)
+{
+    if (fraction <= 0 || windows > 0)
+        return 0;
+    return violations_add(
+        violations, "/features/context_length",
+        "expected less than the %llu tokens of the %s split, found %lld",
+        (unsigned long long)tokens, name, (long long)features->context_length);
+}
+
+/* The windows of each piece of a text. */
+static int resolve_windows(const struct split_spec *split, uint64_t train,
+                           uint64_t validation, uint64_t test,
+                           const struct features_spec *features, uint64_t ret_windows[3],
+                           struct violations *violations)
+{
+    const struct {
+        const char *name;
+        double fraction;
+        uint64_t tokens;
+    } pieces[] = {{"train", split->train, train},
+                  {"validation", split->validation, validation},
+                  {"test", split->test, test}};
+    int rc = 0;
+    for (int i = 0; i < 3; i++) {
+        ret_windows[i] = features_text_windows(features, pieces[i].tokens);
+        if (check_windows(pieces[i].name, pieces[i].fraction, pieces[i].tokens,
+                          ret_windows[i], features, violations) != 0)
+            rc = ERR_INVALID;
+    }
+    return rc;
+}
+
 int split_resolve(const struct split_spec *split, const struct dataset_facts *facts,
                   const struct features_spec *features, uint64_t *ret_train_rows,
                   uint64_t *ret_validation_rows, uint64_t *ret_test_rows,
@@ -158,10 +216,20 @@ int split_resolve(const struct split_spec *split, const struct dataset_facts *fa
         rc = violations_add(violations, "/split/type",
                             "expected \"random\", because the target is a number, found "
                             "\"stratified\"");
-    uint64_t rows = facts->train_rows;
+    bool is_text = features->vocabulary > 0;
+    uint64_t rows = is_text ? features_text_tokens(features, facts) : facts->train_rows;
     uint64_t validation = (uint64_t)llround((double)rows * split->validation);
     uint64_t test = (uint64_t)llround((double)rows * split->test);
     uint64_t train = validation + test < rows ? rows - validation - test : 0;
+    if (is_text) {
+        uint64_t windows[3];
+        rc = resolve_windows(split, train, validation, test, features, windows,
+                             violations);
+        *ret_train_rows = windows[0];
+        *ret_validation_rows = windows[1];
+        *ret_test_rows = windows[2];
+        return rc;
+    }
     if (check_rows("validation", split->validation, rows, validation, violations) != 0 ||
         check_rows("test", split->test, rows, test, violations) != 0 ||
         check_rows("train", split->train, rows, train, violations) != 0)

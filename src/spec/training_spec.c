@@ -21,9 +21,9 @@ const char *const schedule_names[] = {
     "constant",          "step",       "exponential",     "cosine",
     "multi_step",        "polynomial", "cosine_restarts", "one_cycle",
     "reduce_on_plateau", NULL};
-const char *const monitor_names[] = {"loss",         "val_loss", "accuracy",
-                                     "val_accuracy", "mae",      "val_mae",
-                                     "r2",           "val_r2",   NULL};
+const char *const monitor_names[] = {
+    "loss", "val_loss", "accuracy",   "val_accuracy",   "mae", "val_mae",
+    "r2",   "val_r2",   "perplexity", "val_perplexity", NULL};
 
 /* ---- loss ---- */
 
@@ -107,7 +107,8 @@ void loss_resolve(const struct features_spec *features, const struct model_spec 
 {
     enum loss_type type = LOSS_MSE;
     if (features->target == TARGET_CATEGORY) {
-        bool binary = features->target_width == 2 && ends_with_one_unit(model);
+        bool binary = features->target_width == 2 && features->vocabulary == 0 &&
+                      ends_with_one_unit(model);
         type = binary ? LOSS_BINARY_CROSS_ENTROPY : LOSS_CROSS_ENTROPY;
     }
     /* Read like a user's, so that it has its attributes. */
@@ -143,6 +144,11 @@ int loss_check(const struct loss_spec *loss, const struct features_spec *feature
             "because the target is a category, found \"%s\"; or make the target a number "
             "with \"type\": \"number\" in /features/target",
             name);
+    if (loss->type == LOSS_BINARY_CROSS_ENTROPY && features->vocabulary > 0)
+        return violations_add(violations, "/loss",
+                              "expected \"cross_entropy\" or \"focal\" for a text, found "
+                              "\"%s\"",
+                              name);
     if (loss->type == LOSS_BINARY_CROSS_ENTROPY && features->target_width != 2)
         return violations_add(violations, "/loss",
                               "expected \"cross_entropy\", because the target has %lld "
@@ -362,6 +368,14 @@ void monitor_check(const char *monitor, const char *pointer, bool has_validation
                        "expected a metric of the training data such as \"loss\", "
                        "because the split has no validation part, found \"%s\"",
                        monitor);
+        return;
+    }
+    if (strcmp(metric, "perplexity") == 0) {
+        if (features && features->vocabulary == 0)
+            violations_add(violations, pointer,
+                           "expected another metric, because only a text has a "
+                           "perplexity, found \"%s\"",
+                           monitor);
         return;
     }
     bool is_loss = strcmp(metric, "loss") == 0;

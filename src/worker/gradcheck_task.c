@@ -47,7 +47,8 @@ static int batch_fill(struct batch *batch, const struct pipeline *pipeline,
     size_t there = pipeline_rows(pipeline, IN_TRAIN);
     batch->rows = there < MOST_ROWS ? there : MOST_ROWS;
     size_t numbers = batch->rows * (size_t)shape_elements(&spec->model.input);
-    size_t targets = labels ? 1 : (size_t)spec->features.target_width;
+    size_t targets =
+        labels ? (size_t)spec->positions : (size_t)spec->features.target_width;
     batch->x = mem_alloc_array(numbers, sizeof(real));
     batch->x_single = mem_alloc_array(numbers, sizeof(float));
     batch->target = mem_alloc_array(batch->rows * targets, sizeof(float));
@@ -121,6 +122,7 @@ static int check(struct channel *channel, const struct job_spec *spec,
         .model = &spec->model,
         .loss = spec->loss,
         .rows = batch->rows,
+        .input_is_ids = spec->features.vocabulary > 0,
         .seed = spec->seed,
         .most_numbers = numbers_to_check(&spec->model, batch->rows),
         .least_gradient = LEAST_GRADIENT,

@@ -134,6 +134,10 @@ static int handle(struct channel *channel, const struct model *model,
     static const char verb[] = "predict\n";
     size_t verb_length = sizeof(verb) - 1;
     const char *text = (const char *)frame->payload;
+    if (model->preprocess->kind == DATASET_TEXT)
+        return refuse(channel, 422, "invalid_input",
+                      "The model was trained on a text; it has no rows to predict.", NULL,
+                      err);
     if (frame->length < verb_length || memcmp(text, verb, verb_length) != 0)
         return refuse(channel, 404, "not_found", "The model cannot do that.", NULL, err);
     return predict(channel, model, text + verb_length, frame->length - verb_length, err);

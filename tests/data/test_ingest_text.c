@@ -29,7 +29,14 @@ static void test_text_is_stored_byte_for_byte(void **state)
     assert_int_equal(stored(&run)->bytes, 16);
     assert_memory_equal(stored(&run)->data, "To be,\nor n\xc3\xb6t.\n", 16);
     assert_string_equal(json_string_value(json_object_get(run.facts, "kind")), "text");
-    assert_note(&run, "16 bytes in 2 lines, 13 distinct bytes");
+    assert_note(&run, "16 bytes, 15 characters (12 different ones), 2 lines");
+    const json_t *text = json_object_get(run.facts, "text");
+    assert_int_equal(json_integer_value(json_object_get(text, "characters")), 15);
+    assert_int_equal(json_integer_value(json_object_get(text, "lines")), 2);
+    assert_int_equal(json_integer_value(json_object_get(text, "distinct_characters")),
+                     12);
+    assert_string_equal(json_string_value(json_object_get(text, "alphabet")),
+                        "\n ,.Tbenort\xc3\xb6");
     const json_t *shown = json_array_get(json_object_get(run.facts, "preview"), 0);
     assert_string_equal(json_string_value(json_object_get(shown, "text")),
                         "To be,\nor n\xc3\xb6t.\n");
@@ -78,6 +85,14 @@ static void test_bytes_that_are_not_utf8_are_refused_with_their_line(void **stat
     struct ingest_run run;
     ingest_run_text(&run, "text", "one\ntwo\ncaf\xe9 au lait\n");
     assert_refused(&run, ERR_INVALID, "/text", "line 3: the byte 0xE9 is not UTF-8");
+    ingest_run_release(&run);
+    char long_text[1000]; /* what is looked at first has no NUL */
+    memset(long_text, '\n', sizeof(long_text));
+    long_text[600] = '\0';
+    ingest_run_init(&run);
+    ingest_run_add(&run, "text", fixture_file(long_text, sizeof(long_text)));
+    ingest_run_go(&run);
+    assert_refused(&run, ERR_INVALID, "/text", "line 601: the byte 0x00 is not text");
     ingest_run_release(&run);
     ingest_run_text(&run, "text", "cut \xe2\x82");
     assert_refused(&run, ERR_INVALID, "/text", "line 1: the byte 0xE2");

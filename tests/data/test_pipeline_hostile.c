@@ -243,12 +243,12 @@ static void test_specs_that_do_not_fit_are_refused(void **state)
     assert_refused(broken, ERR_INVALID, "stratified");
 }
 
-static void test_text_has_no_rows(void **state)
+static void test_a_table_s_file_is_no_text(void **state)
 {
     (void)state;
     struct broken *broken = sound_case();
     broken->facts = "{'kind': 'text', 'rows': {'train': 1}}";
-    assert_refused(broken, ERR_INVALID, "text");
+    assert_refused(broken, ERR_CORRUPT, "has not the text's bytes");
 }
 
 static void test_empty_splits_are_refused_with_the_figures(void **state)
@@ -319,7 +319,7 @@ int main(void)
         cmocka_unit_test(test_an_input_of_numbers_that_are_no_listed_value_is_corrupt),
         cmocka_unit_test(test_values_that_are_the_same_float_are_refused),
         cmocka_unit_test(test_specs_that_do_not_fit_are_refused),
-        cmocka_unit_test(test_text_has_no_rows),
+        cmocka_unit_test(test_a_table_s_file_is_no_text),
         cmocka_unit_test(test_empty_splits_are_refused_with_the_figures),
         cmocka_unit_test(test_samples_must_have_the_shape_of_the_facts),
     };

@@ -365,8 +365,8 @@ static void test_impossible_states_are_refused_even_with_a_right_crc(void **stat
     } lies[] = {
         {0, -1}, {0, 7},         {0, INT64_MAX},  {1, -1},         {1, 6},
         {2, 16}, {2, INT64_MIN}, {3, -5},         {3, INT64_MAX},  {5, -1},
-        {14, 2}, {15, -1},       {16, INT64_MIN}, {17, INT64_MAX}, {17, -1},
-        {20, 3}, {21, -1},       {22, INT64_MIN}, {33, -1},
+        {15, 2}, {16, -1},       {17, INT64_MIN}, {18, INT64_MAX}, {18, -1},
+        {21, 3}, {22, -1},       {23, INT64_MIN}, {36, -1},
     };
     struct job job;
     job_open(&job, "");

@@ -158,12 +158,9 @@ static struct dataset_file *make_file(const struct training_data *data)
 
 /* ---- fixture ---- */
 
-void training_fixture_open(struct training_fixture *fixture,
-                           const struct training_data *data, const json_t *spec)
+/* Facts and file are there. */
+static void open_with(struct training_fixture *fixture, const json_t *spec)
 {
-    *fixture = (struct training_fixture){0};
-    fixture->facts = make_facts(data);
-    fixture->file = make_file(data);
     json_t *json = json_deep_copy(spec);
     assert_int_equal(json_object_set_new(json, "dataset",
                                          json_string("ds_01k00000000000000000000000")),
@@ -180,8 +177,15 @@ void training_fixture_open(struct training_fixture *fixture,
         fail_msg("pipeline: %s", err.text);
 }
 
-void training_fixture_open_text(struct training_fixture *fixture,
-                                const struct training_data *data, const char *spec)
+void training_fixture_open(struct training_fixture *fixture,
+                           const struct training_data *data, const json_t *spec)
+{
+    *fixture =
+        (struct training_fixture){.facts = make_facts(data), .file = make_file(data)};
+    open_with(fixture, spec);
+}
+
+static json_t *spec_of_text(const char *spec)
 {
     char *text = strdup(spec);
     assert_non_null(text);
@@ -192,7 +196,42 @@ void training_fixture_open_text(struct training_fixture *fixture,
     if (!json)
         fail_msg("spec text: %s", error.text);
     free(text);
+    return json;
+}
+
+void training_fixture_open_text(struct training_fixture *fixture,
+                                const struct training_data *data, const char *spec)
+{
+    json_t *json = spec_of_text(spec);
     training_fixture_open(fixture, data, json);
+    json_decref(json);
+}
+
+void training_fixture_open_prose(struct training_fixture *fixture, const char *prose,
+                                 const char *spec)
+{
+    int64_t length = (int64_t)strlen(prose);
+    struct dataset_array array = {.part = PART_TRAIN,
+                                  .column = DATASET_FEATURES,
+                                  .element = ELEMENT_UINT8,
+                                  .rank = 1,
+                                  .dims = {length}};
+    int fd = memfd_create("dataset", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    struct dataset_writer *writer = NULL;
+    *fixture = (struct training_fixture){0};
+    assert_int_equal(dataset_writer_open(fd, &array, 1, &writer, NULL), 0);
+    assert_int_equal(dataset_writer_append(writer, 0, prose, (uint64_t)length, NULL), 0);
+    assert_int_equal(dataset_writer_finish(writer, NULL), 0);
+    assert_int_equal(dataset_file_open(fd, &fixture->file, NULL), 0);
+    dataset_writer_free(writer);
+    close(fd);
+    json_t *facts =
+        json_pack("{s:s, s:{s:I}}", "kind", "text", "rows", "train", (json_int_t)length);
+    assert_int_equal(facts_parse(facts, &fixture->facts, NULL), 0);
+    json_decref(facts);
+    json_t *json = spec_of_text(spec);
+    open_with(fixture, json);
     json_decref(json);
 }
 

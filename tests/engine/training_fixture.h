@@ -35,6 +35,10 @@ void training_fixture_open(struct training_fixture *fixture,
 /* The same from JSON text, in which ' stands for ". */
 void training_fixture_open_text(struct training_fixture *fixture,
                                 const struct training_data *data, const char *spec);
+
+/* A text in place of rows; its facts do not list characters, so the spec says "byte". */
+void training_fixture_open_prose(struct training_fixture *fixture, const char *prose,
+                                 const char *spec);
 void training_fixture_close(struct training_fixture *fixture);
 
 /* Made-up data that a small network can learn: `classes` blobs, or for 0 classes `width`

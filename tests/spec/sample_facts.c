@@ -63,7 +63,9 @@ const char facts_of_signals[] =
     "'sample_shape':[16,4],'columns':[{'name':'label','type':'number','missing':0,"
     "'min':-10,'max':90,'mean':40,'std':25,'integer':false,'width':3}]}";
 
-const char facts_of_text[] = "{'kind':'text','rows':{'train':1,'test':0},'columns':[]}";
+const char facts_of_text[] =
+    "{'kind':'text','rows':{'train':1000,'test':0},'columns':[],'text':{'characters':900,"
+    "'lines':3,'distinct_characters':5,'alphabet':'\\n abö'}}";
 
 json_t *sample_json(const char *text)
 {

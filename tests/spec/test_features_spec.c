@@ -327,7 +327,6 @@ static void test_wrong_features_of_arrays(void **state)
                      "{'kind':'arrays','rows':{'train':9},'element':'int8',"
                      "'sample_shape':[4],'columns':[]}",
                      "/dataset", "arrays without labels");
-    assert_violation(NO_FEATURES, facts_of_text, "/dataset", "found a dataset of text");
 }
 
 static void test_dataset_without_a_usable_input_is_refused(void **state)

@@ -14,6 +14,10 @@ char *dataset_dump(const json_t *json)
 
 static void cut_values(json_t *facts)
 {
+    json_t *text = json_object_get(facts, "text");
+    if (json_string_length(json_object_get(text, "alphabet")) >
+        4 * DATASET_VIEW_MAX_VALUES)
+        json_object_del(text, "alphabet");
     size_t index;
     json_t *column;
     json_array_foreach(json_object_get(facts, "columns"), index, column)

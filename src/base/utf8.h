@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Room for a text cut by utf8_excerpt() and its "…". */
 #define UTF8_EXCERPT_SIZE 64
@@ -20,6 +21,16 @@ bool utf8_is_cut_character(const char *text, size_t length);
 
 /* The largest number of bytes, at most `limit`, after which a valid text may be cut. */
 size_t utf8_cut(const char *text, size_t length, size_t limit);
+
+/* Bytes of the longest character. */
+#define UTF8_MAX_BYTES 4
+#define UTF8_CODE_POINTS 0x110000
+
+/* The code point at *text, where a whole and valid character begins; moves past it. */
+uint32_t utf8_next(const char **text);
+
+/* Writes the character of a code point; returns how many bytes it has. */
+size_t utf8_put(uint32_t code_point, char ret_bytes[UTF8_MAX_BYTES]);
 
 /* True if a byte is NUL or above 0x7f: what is worth a second look. */
 bool utf8_has_unusual(const char *text, size_t length);

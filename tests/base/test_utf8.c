@@ -1,5 +1,5 @@
 /* UTF-8: every code point is accepted, everything else is not, and texts are cut well. */
-#include "data/utf8.h"
+#include "base/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -91,6 +91,21 @@ static void test_texts_are_cut_between_characters(void **state)
     assert_int_equal(utf8_cut("\xe2\x82\xac", 3, 0), 0);
 }
 
+static void test_code_points_go_to_characters_and_back(void **state)
+{
+    (void)state;
+    for (uint32_t code = 0; code < UTF8_CODE_POINTS; code++) {
+        if (code >= 0xd800 && code <= 0xdfff)
+            continue;
+        char text[UTF8_MAX_BYTES];
+        size_t length = utf8_put(code, text);
+        assert_int_equal(utf8_valid_prefix(text, length), length);
+        const char *at = text;
+        assert_int_equal(utf8_next(&at), code);
+        assert_ptr_equal(at, text + length);
+    }
+}
+
 static void test_excerpts_are_short_and_printable(void **state)
 {
     (void)state;
@@ -113,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_malformed_bytes_end_the_valid_prefix),
         cmocka_unit_test(test_only_nul_and_high_bytes_are_unusual),
         cmocka_unit_test(test_texts_are_cut_between_characters),
+        cmocka_unit_test(test_code_points_go_to_characters_and_back),
         cmocka_unit_test(test_excerpts_are_short_and_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,30 @@ size_t utf8_cut(const char *text, size_t length, size_t limit)
     return limit;
 }
 
+uint32_t utf8_next(const char **text)
+{
+    const unsigned char *at = (const unsigned char *)*text;
+    size_t length = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    uint32_t code_point = length == 1 ? at[0] : at[0] & (0x7fU >> length);
+    for (size_t i = 1; i < length; i++)
+        code_point = code_point << 6 | (at[i] & 0x3fU);
+    *text += length;
+    return code_point;
+}
+
+size_t utf8_put(uint32_t code_point, char ret_bytes[UTF8_MAX_BYTES])
+{
+    static const unsigned char marks[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    size_t length = code_point < 0x80      ? 1
+                    : code_point < 0x800   ? 2
+                    : code_point < 0x10000 ? 3
+                                           : 4;
+    for (size_t i = length; i-- > 1; code_point >>= 6)
+        ret_bytes[i] = (char)(0x80 | (code_point & 0x3f));
+    ret_bytes[0] = (char)(marks[length == 1 ? 0 : length] | code_point);
+    return length;
+}
+
 bool utf8_has_unusual(const char *text, size_t length)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
