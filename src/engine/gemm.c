@@ -49,6 +49,42 @@ void gemm_tn(const struct gemm *g)
                               g->c, g->ldc});
 }
 
+size_t gemm_packed_reals(size_t k, size_t n)
+{
+    return gemm_kernel_packed_reals(gemm_isa_best(), k, n);
+}
+
+void gemm_pack_n(const struct gemm *g, real *ret_packed)
+{
+    gemm_kernel_pack(gemm_isa_best(),
+                     &(struct product){
+                         .n = g->n, .k = g->k, .b = g->b, .b_row = g->ldb, .b_column = 1},
+                     ret_packed);
+}
+
+void gemm_pack_t(const struct gemm *g, real *ret_packed)
+{
+    gemm_kernel_pack(gemm_isa_best(),
+                     &(struct product){
+                         .n = g->n, .k = g->k, .b = g->b, .b_row = 1, .b_column = g->ldb},
+                     ret_packed);
+}
+
+void gemm_packed(const struct gemm *g, const real *packed)
+{
+    gemm_kernel_packed(gemm_isa_best(),
+                       &(struct product){.m = g->m,
+                                         .n = g->n,
+                                         .k = g->k,
+                                         .a = g->a,
+                                         .a_row = g->lda,
+                                         .a_column = 1,
+                                         .beta = g->beta,
+                                         .c = g->c,
+                                         .c_row = g->ldc},
+                       packed);
+}
+
 /* a and b with the strides of their rows and columns, as in struct product. */
 static void reference(const struct gemm *g, size_t a_row, size_t a_column, size_t b_row,
                       size_t b_column)

@@ -32,6 +32,16 @@ void gemm_nn(const struct gemm *gemm);
 void gemm_nt(const struct gemm *gemm);
 void gemm_tn(const struct gemm *gemm);
 
+/*
+ * The same with one b packed beforehand, for many products of few rows with it (a
+ * recurrent weight, step after step), by kernels of our own whatever the shape. A b of k
+ * and n takes gemm_packed_reals(); b's members of a call's `gemm` are not looked at.
+ */
+size_t gemm_packed_reals(size_t k, size_t n);
+void gemm_pack_n(const struct gemm *gemm, real *ret_packed); /* b[k, n] */
+void gemm_pack_t(const struct gemm *gemm, real *ret_packed); /* b[n, k], to be bᵀ */
+void gemm_packed(const struct gemm *gemm, const real *packed);
+
 /* Three plain loops, summing in double; what the tests compare with. */
 void gemm_nn_reference(const struct gemm *gemm);
 void gemm_nt_reference(const struct gemm *gemm);

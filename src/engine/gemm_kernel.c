@@ -173,9 +173,18 @@ static void tail_panel(const struct tiles *tiles, const struct product *p, size_
     }
 }
 
-/* One block of at most DEPTH of k and HEIGHT of m. */
+/* The panel that begins where `left` columns are left: its width, and how many of its
+ * columns there are. */
+static size_t panel_width(const struct tiles *tiles, size_t left, size_t *ret_columns)
+{
+    size_t width = left >= 2 * tiles->width ? 2 * tiles->width : tiles->width;
+    *ret_columns = left < width ? left : width;
+    return width;
+}
+
+/* One block of at most DEPTH of k and HEIGHT of m. `packed`: its panels of b, or NULL. */
 static void block_product(const struct tiles *tiles, const struct product *p,
-                          bool pack_all)
+                          const real *packed, bool pack_all)
 {
     real b[DEPTH * 2 * MAX_WIDTH] __attribute__((aligned(64)));
     struct panel panel = {.m = p->m,
@@ -184,13 +193,11 @@ static void block_product(const struct tiles *tiles, const struct product *p,
                           .a_row = p->a_row,
                           .a_column = p->a_column,
                           .beta = p->beta};
-    for (size_t j = 0; j < p->n;) {
-        size_t left = p->n - j;
-        size_t width = left >= 2 * tiles->width ? 2 * tiles->width : tiles->width;
-        size_t columns = left < width ? left : width;
-        panel.b = p->b + j * p->b_column;
-        panel.b_row = p->b_row;
-        if (pack_all || p->b_column != 1 || columns < width) {
+    for (size_t j = 0, columns; j < p->n; j += columns) {
+        size_t width = panel_width(tiles, p->n - j, &columns);
+        panel.b = packed ? packed + j * p->k : p->b + j * p->b_column;
+        panel.b_row = packed ? width : p->b_row;
+        if (!packed && (pack_all || p->b_column != 1 || columns < width)) {
             gemm_pack(panel.b, p->b_column, p->b_row, columns, p->k, width, b);
             panel.b = b;
             panel.b_row = width;
@@ -201,8 +208,54 @@ static void block_product(const struct tiles *tiles, const struct product *p,
             tail_panel(tiles, p, columns, &panel, p->c + j);
         else
             (width > tiles->width ? tiles->two : tiles->one)(&panel);
-        j += columns;
     }
+}
+
+/* All blocks; `packed` as from gemm_kernel_pack(), or NULL. */
+static void all_blocks(enum gemm_isa isa, const struct product *p, const real *packed)
+{
+    bool pack_all = p->b_row >= FAR_ROWS && p->m >= MANY_ROWS;
+    for (size_t k = 0; k < p->k; k += DEPTH) {
+        for (size_t i = 0; i < p->m; i += HEIGHT) {
+            struct product block = *p;
+            block.m = p->m - i < HEIGHT ? p->m - i : HEIGHT;
+            block.k = p->k - k < DEPTH ? p->k - k : DEPTH;
+            block.a += i * p->a_row + k * p->a_column;
+            block.b += packed ? 0 : k * p->b_row;
+            block.c += i * p->c_row;
+            block.beta = p->beta || k > 0;
+            block_product(&tiles_of[isa], &block,
+                          packed ? packed + gemm_kernel_packed_reals(isa, k, p->n) : NULL,
+                          pack_all);
+        }
+    }
+}
+
+size_t gemm_kernel_packed_reals(enum gemm_isa isa, size_t k, size_t n)
+{
+    size_t width = tiles_of[isa].width;
+    return k * ((n + width - 1) / width * width);
+}
+
+void gemm_kernel_pack(enum gemm_isa isa, const struct product *product, real *ret_packed)
+{
+    const struct tiles *tiles = &tiles_of[isa];
+    for (size_t k = 0; k < product->k; k += DEPTH) {
+        size_t depth = product->k - k < DEPTH ? product->k - k : DEPTH;
+        for (size_t j = 0, columns; j < product->n; j += columns) {
+            size_t width = panel_width(tiles, product->n - j, &columns);
+            gemm_pack(product->b + k * product->b_row + j * product->b_column,
+                      product->b_column, product->b_row, columns, depth, width,
+                      ret_packed);
+            ret_packed += depth * width;
+        }
+    }
+}
+
+void gemm_kernel_packed(enum gemm_isa isa, const struct product *product,
+                        const real *packed)
+{
+    all_blocks(isa, product, packed);
 }
 
 /* c[m, 1] = a[m, k] @ b[k, 1]: dot products, in partial sums of a fixed order. */
@@ -239,17 +292,5 @@ void gemm_kernel(enum gemm_isa isa, const struct product *product)
         column_product(&p);
         return;
     }
-    bool pack_all = p.b_row >= FAR_ROWS && p.m >= MANY_ROWS;
-    for (size_t k = 0; k < p.k; k += DEPTH) {
-        for (size_t i = 0; i < p.m; i += HEIGHT) {
-            struct product block = p;
-            block.m = p.m - i < HEIGHT ? p.m - i : HEIGHT;
-            block.k = p.k - k < DEPTH ? p.k - k : DEPTH;
-            block.a += i * p.a_row + k * p.a_column;
-            block.b += k * p.b_row;
-            block.c += i * p.c_row;
-            block.beta = p.beta || k > 0;
-            block_product(&tiles_of[isa], &block, pack_all);
-        }
-    }
+    all_blocks(isa, &p, NULL);
 }

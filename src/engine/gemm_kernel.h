@@ -40,4 +40,16 @@ void gemm_pack(const real *x, size_t row, size_t column, size_t count, size_t le
 
 void gemm_kernel(enum gemm_isa isa, const struct product *product);
 
+/*
+ * One b for many products: gemm_kernel_pack() writes k, n and b of `product` as the
+ * panels that the tiles read, gemm_kernel_packed() computes with them (b of its `product`
+ * is not looked at). Packed for another instruction set they mean nothing.
+ *
+ *   packed: blocks of k, in each the panels of n: [panels][k of the block][panel's width]
+ */
+size_t gemm_kernel_packed_reals(enum gemm_isa isa, size_t k, size_t n);
+void gemm_kernel_pack(enum gemm_isa isa, const struct product *product, real *ret_packed);
+void gemm_kernel_packed(enum gemm_isa isa, const struct product *product,
+                        const real *packed);
+
 #endif

@@ -152,6 +152,49 @@ static void test_products_of_parts_of_matrices_leave_the_rest_alone(void **state
                                            g->ldb, 1, g->beta, g->c, g->ldc});           \
     }
 
+/* With b packed beforehand, and b's own place not given. */
+static void packed_product(enum gemm_isa isa, const struct gemm *g, size_t b_row,
+                           size_t b_column)
+{
+    struct product product = {.m = g->m,
+                              .n = g->n,
+                              .k = g->k,
+                              .a = g->a,
+                              .a_row = g->lda,
+                              .a_column = 1,
+                              .b = g->b,
+                              .b_row = b_row,
+                              .b_column = b_column,
+                              .beta = g->beta,
+                              .c = g->c,
+                              .c_row = g->ldc};
+    size_t count = gemm_kernel_packed_reals(isa, g->k, g->n);
+    real *packed = malloc((count + 1) * sizeof(real));
+    assert_non_null(packed);
+    packed[count] = GUARD;
+    gemm_kernel_pack(isa, &product, packed);
+    assert_true(packed[count] == GUARD);
+    product.b = NULL;
+    gemm_kernel_packed(isa, &product, packed);
+    free(packed);
+}
+
+/* The packed kernel for one instruction set as product_functions; a is never seen
+ * transposed there. */
+#define PACKED_KERNEL_OF(name, isa)                                                      \
+    static void name##_packed_nn(const struct gemm *g)                                   \
+    {                                                                                    \
+        packed_product(isa, g, g->ldb, 1);                                               \
+    }                                                                                    \
+    static void name##_packed_nt(const struct gemm *g)                                   \
+    {                                                                                    \
+        packed_product(isa, g, 1, g->ldb);                                               \
+    }
+
+PACKED_KERNEL_OF(baseline, GEMM_BASELINE)
+PACKED_KERNEL_OF(avx2, GEMM_AVX2)
+PACKED_KERNEL_OF(avx512, GEMM_AVX512)
+
 KERNEL_OF(baseline, GEMM_BASELINE)
 KERNEL_OF(avx2, GEMM_AVX2)
 KERNEL_OF(avx512, GEMM_AVX512)
@@ -160,11 +203,13 @@ static void test_kernels_of_every_instruction_set_equal_the_references(void **st
 {
     (void)state;
     static const struct {
-        product_function *nn, *nt, *tn;
+        product_function *nn, *nt, *tn, *packed_nn, *packed_nt;
     } kernels[GEMM_ISA_COUNT] = {
-        [GEMM_BASELINE] = {baseline_nn, baseline_nt, baseline_tn},
-        [GEMM_AVX2] = {avx2_nn, avx2_nt, avx2_tn},
-        [GEMM_AVX512] = {avx512_nn, avx512_nt, avx512_tn},
+        [GEMM_BASELINE] = {baseline_nn, baseline_nt, baseline_tn, baseline_packed_nn,
+                           baseline_packed_nt},
+        [GEMM_AVX2] = {avx2_nn, avx2_nt, avx2_tn, avx2_packed_nn, avx2_packed_nt},
+        [GEMM_AVX512] = {avx512_nn, avx512_nt, avx512_tn, avx512_packed_nn,
+                         avx512_packed_nt},
     };
     assert_true(gemm_isa_supported(GEMM_BASELINE));
     for (enum gemm_isa isa = GEMM_BASELINE; isa < GEMM_ISA_COUNT; isa++) {
@@ -174,7 +219,34 @@ static void test_kernels_of_every_instruction_set_equal_the_references(void **st
         }
         compare_all(0, kernels[isa].nn, kernels[isa].nt, kernels[isa].tn);
         compare_all(5, kernels[isa].nn, kernels[isa].nt, kernels[isa].tn);
+        compare_all(0, kernels[isa].packed_nn, kernels[isa].packed_nt, kernels[isa].tn);
+        compare_all(5, kernels[isa].packed_nn, kernels[isa].packed_nt, kernels[isa].tn);
     }
+}
+
+static void packed_n(const struct gemm *g)
+{
+    real *packed = malloc(gemm_packed_reals(g->k, g->n) * sizeof(real));
+    assert_non_null(packed);
+    gemm_pack_n(g, packed);
+    gemm_packed(g, packed);
+    free(packed);
+}
+
+static void packed_t(const struct gemm *g)
+{
+    real *packed = malloc(gemm_packed_reals(g->k, g->n) * sizeof(real));
+    assert_non_null(packed);
+    gemm_pack_t(g, packed);
+    gemm_packed(g, packed);
+    free(packed);
+}
+
+static void test_products_with_a_packed_matrix_equal_their_references(void **state)
+{
+    (void)state;
+    compare_all(0, packed_n, packed_t, gemm_tn);
+    compare_all(4, packed_n, packed_t, gemm_tn);
 }
 
 static void test_a_product_gives_the_same_bits_each_time(void **state)
@@ -198,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_products_equal_their_references),
         cmocka_unit_test(test_products_of_parts_of_matrices_leave_the_rest_alone),
         cmocka_unit_test(test_kernels_of_every_instruction_set_equal_the_references),
+        cmocka_unit_test(test_products_with_a_packed_matrix_equal_their_references),
         cmocka_unit_test(test_a_product_gives_the_same_bits_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
