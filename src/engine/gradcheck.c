@@ -110,6 +110,7 @@ static int prepare(struct check *check, const real *x, struct error *err)
         .max_rows = options->rows,
         .training = true,
         .input_gradient = !options->input_is_ids,
+        .whole_gradient = true,
         .seed = options->seed,
         .defer_from = options->defer_from,
         .find_op = options->find_op,
@@ -128,7 +129,9 @@ static int prepare(struct check *check, const real *x, struct error *err)
         !check->input_gradient)
         return error_set(err, ERR_NOMEM, "no memory for the gradient check");
     memcpy(check->input, x, input_count(check) * sizeof(real));
-    graph_initialize(check->graph, options->seed, check->parameters);
+    rc = graph_initialize(check->graph, options->seed, check->parameters, err);
+    if (rc != 0)
+        return rc;
     /* Zero biases would leave half of what they do untested. */
     for (size_t i = 0; i < graph_trained_size(check->graph); i++)
         check->parameters[i] += (real)(0.1 * sin((double)(3 * i + 1)));

@@ -15,6 +15,9 @@
  * kink of one unit among many shows less: a number whose error is not small is looked at
  * again with smaller steps, which are less likely to have a kink between them, and the
  * smallest error counts. A wrong gradient stays wrong at every step.
+ *
+ * Truncated backpropagation through time is no gradient of the loss: the check lets
+ * recurrent layers go through all steps whatever their "truncate" says.
  */
 #ifndef BACKPROP_GRADCHECK_H
 #define BACKPROP_GRADCHECK_H

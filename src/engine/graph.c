@@ -46,6 +46,7 @@ static int compile_node(struct graph *graph, int index, struct error *err)
         return error_set_at(err, ERR_INVALID, layer->pointer,
                             "the engine has no op \"%s\"", layer->op);
     node->flags = node->op->flags;
+    node->whole_gradient = graph->options.whole_gradient;
     node->input_count = layer->input_count;
     for (int i = 0; i < layer->input_count; i++) {
         assert(layer->inputs[i] >= MODEL_INPUT && layer->inputs[i] < index);

@@ -39,7 +39,10 @@ struct graph_options {
     size_t max_rows;     /* of one slice; > 0 */
     bool training;       /* false: forward only, the arena is smaller */
     bool input_gradient; /* training: the gradient of the network's input is wanted */
-    uint64_t seed;       /* of dropout */
+    /* Training: gradients are those of the loss even where the layers ask for less
+     * ("truncate"), so that finite differences agree with them. */
+    bool whole_gradient;
+    uint64_t seed; /* of dropout */
     /* Training: dense gradients of at least so many elements are deferred; 0: none. */
     size_t defer_from;
     /* Finds ops by name; NULL: op_find(). Tests put ops of their own here. */
@@ -73,9 +76,10 @@ const struct tensor *graph_tensor(const struct graph *graph, int which);
 /*
  * Fills the parameters from their initializers: tensor i (counted in the order of export)
  * from the stream (seed, RNG_INITIALIZER, i) in PyTorch's order of elements, so that the
- * numbers do not depend on the engine's layout.
+ * numbers do not depend on the engine's layout. 0 or ERR_NOMEM.
  */
-void graph_initialize(const struct graph *graph, uint64_t seed, real *ret_parameters);
+int graph_initialize(const struct graph *graph, uint64_t seed, real *ret_parameters,
+                     struct error *err) __attribute__((warn_unused_result));
 
 /*
  * Exported form: PyTorch's layouts without padding, float32, layers in the model's order

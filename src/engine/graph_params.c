@@ -2,9 +2,12 @@
  * values. */
 #include "graph.h"
 #include "graph_internal.h"
+#include "orthogonal.h"
 
+#include "base/memory.h"
 #include "base/rng.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -61,44 +64,75 @@ void graph_import_param(const struct tensor *tensor, const real *torch, real *re
         ret_engine[walk_next(&walk)] = torch[i];
 }
 
-static void initialize_tensor(const struct tensor *tensor, struct rng *rng,
-                              real *ret_engine)
+/* Number i of `count` of a distribution without a shape. */
+static double draw(const struct param_spec *spec, size_t i, size_t count, struct rng *rng)
 {
-    double scale = tensor->spec->scale;
-    struct walk walk = walk_start(tensor);
-    for (size_t i = 0; i < tensor->count; i++) {
-        double value = 0;
-        switch (tensor->spec->initializer) {
-        case INIT_ZEROS:
-            break;
-        case INIT_ONES:
-            value = 1;
-            break;
-        case INIT_UNIFORM:
-            value = scale * (2 * (double)rng_uniform(rng) - 1);
-            break;
-        case INIT_NORMAL:
-            value = scale * rng_normal(rng);
-            break;
-        }
-        /* Single precision in both builds, so that both start from the same numbers. */
-        ret_engine[walk_next(&walk)] = (real)(float)value;
+    switch (spec->initializer) {
+    case INIT_ZEROS:
+        break;
+    case INIT_ONES:
+        return 1;
+    case INIT_UNIFORM:
+        return spec->scale * (2 * (double)rng_uniform(rng) - 1);
+    case INIT_NORMAL:
+        return spec->scale * rng_normal(rng);
+    case INIT_FORGET:
+        return i / (count / 4) == 1;
+    case INIT_ORTHOGONAL:
+        break; /* initialize_orthogonal() */
     }
+    return 0;
 }
 
-void graph_initialize(const struct graph *graph, uint64_t seed, real *ret_parameters)
+/* Single precision in both builds, so that both start from the same numbers. */
+static real rounded(double value)
+{
+    return (real)(float)value;
+}
+
+/* The tensor as a matrix: its first axis, and all the others. */
+static int initialize_orthogonal(const struct tensor *tensor, struct rng *rng,
+                                 real *ret_engine, struct error *err)
+{
+    size_t rows = (size_t)tensor->spec->shape.dims[0];
+    double *matrix = mem_alloc_array(tensor->count, 2 * sizeof(double));
+    if (!matrix)
+        return error_set(err, ERR_NOMEM, "no memory to initialize the parameters");
+    orthogonal_fill(rng, rows, tensor->count / rows, matrix + tensor->count, matrix);
+    struct walk walk = walk_start(tensor);
+    for (size_t i = 0; i < tensor->count; i++)
+        ret_engine[walk_next(&walk)] = rounded(tensor->spec->scale * matrix[i]);
+    free(matrix);
+    return 0;
+}
+
+static int initialize_tensor(const struct tensor *tensor, struct rng *rng,
+                             real *ret_engine, struct error *err)
+{
+    if (tensor->spec->initializer == INIT_ORTHOGONAL)
+        return initialize_orthogonal(tensor, rng, ret_engine, err);
+    struct walk walk = walk_start(tensor);
+    for (size_t i = 0; i < tensor->count; i++)
+        ret_engine[walk_next(&walk)] = rounded(draw(tensor->spec, i, tensor->count, rng));
+    return 0;
+}
+
+int graph_initialize(const struct graph *graph, uint64_t seed, real *ret_parameters,
+                     struct error *err)
 {
     memset(ret_parameters, 0, graph->size * sizeof(real));
     uint64_t index = 0;
+    int rc = 0;
     for (int n = 0; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
-        for (int p = 0; p < node->param_count; p++) {
+        for (int p = 0; p < node->param_count && rc == 0; p++) {
             struct rng rng;
             rng_init(&rng, seed, RNG_INITIALIZER, index++);
-            initialize_tensor(&node->params[p], &rng,
-                              ret_parameters + node->params[p].offset);
+            rc = initialize_tensor(&node->params[p], &rng,
+                                   ret_parameters + node->params[p].offset, err);
         }
     }
+    return rc;
 }
 
 size_t graph_exported_count(const struct graph *graph)

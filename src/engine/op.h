@@ -55,6 +55,7 @@ struct node {
     size_t width;                          /* elements a row of the output */
     int param_count;
     struct tensor params[LAYER_MAX_PARAMS];
+    bool whole_gradient; /* of graph_options; set before op->plan() */
     /* Set by op->plan(): */
     void *config;       /* op->config_size zeroed bytes, owned by the graph */
     size_t saved_width; /* reals a row kept from forward to backward */

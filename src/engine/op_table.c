@@ -20,6 +20,8 @@
     OP(position_embedding)                                                               \
     OP(sinusoidal_positions)                                                             \
     OP(multi_head_attention)                                                             \
+    OP(lstm)                                                                             \
+    OP(gru)                                                                              \
     OP(linear)                                                                           \
     OP(relu)                                                                             \
     OP(leaky_relu)                                                                       \

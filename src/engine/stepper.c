@@ -128,11 +128,12 @@ int stepper_new(const struct stepper_options *options, struct stepper **ret_step
         rc = allocate(stepper, options->mixes, err);
     if (rc == 0)
         rc = slices_new(stepper->slice_count, &stepper->slices, err);
+    if (rc == 0)
+        rc = graph_initialize(stepper->graph, options->seed, stepper->parameters, err);
     if (rc != 0) {
         stepper_free(stepper);
         return rc;
     }
-    graph_initialize(stepper->graph, options->seed, stepper->parameters);
     *ret_stepper = stepper;
     return 0;
 }

@@ -39,7 +39,8 @@ static double activation_numbers(const struct model_spec *model)
 {
     double numbers = (double)shape_elements(&model->input);
     for (int i = 0; i < model->layer_count; i++)
-        numbers += (double)shape_elements(&model->layers[i].output);
+        numbers += (double)shape_elements(&model->layers[i].output) +
+                   (double)model->layers[i].kept / 2; /* not twice, for its gradient */
     return numbers;
 }
 

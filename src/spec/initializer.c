@@ -9,7 +9,10 @@
 const char *const kernel_initializer_names[] = {
     "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
     "lecun_uniform",  "lecun_normal",  "pytorch",    "uniform",
-    "normal",         "zeros",         NULL};
+    "normal",         "orthogonal",    "zeros",      NULL};
+
+const char *const lstm_bias_initializer_names[] = {
+    "unit_forget", "zeros", "ones", "uniform", "normal", "pytorch", NULL};
 
 const char *const bias_initializer_names[] = {"zeros",  "ones",    "uniform",
                                               "normal", "pytorch", NULL};
@@ -31,8 +34,10 @@ static const struct {
     {"pytorch", INIT_UNIFORM, FAN_IN, 1.0},
     {"uniform", INIT_UNIFORM, FAN_NONE, 0.05},
     {"normal", INIT_NORMAL, FAN_NONE, 0.05},
+    {"orthogonal", INIT_ORTHOGONAL, FAN_NONE, 1.0},
     {"zeros", INIT_ZEROS, FAN_NONE, 0.0},
     {"ones", INIT_ONES, FAN_NONE, 0.0},
+    {"unit_forget", INIT_FORGET, FAN_NONE, 0.0},
 };
 
 void initializer_resolve(const char *name, int64_t fan_in, int64_t fan_out,

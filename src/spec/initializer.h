@@ -10,7 +10,9 @@
  *   pytorch         U(±1 / sqrt(in))          what torch.nn.Linear starts with
  *   uniform         U(±0.05)                  Keras' RandomUniform
  *   normal          N(0, 0.05²)               Keras' RandomNormal
+ *   orthogonal      rows or columns orthonormal  Saxe et al. 2014; torch.nn.init's
  *   zeros, ones
+ *   unit_forget     0, but 1 for an lstm's forget gate (Jozefowicz et al. 2015)
  *
  * The normal distributions are not truncated.
  */
@@ -24,6 +26,7 @@
 /* NULL-terminated. */
 extern const char *const kernel_initializer_names[];
 extern const char *const bias_initializer_names[];
+extern const char *const lstm_bias_initializer_names[];
 
 /* Sets initializer and scale of `param`; `name` is one of the names above. */
 void initializer_resolve(const char *name, int64_t fan_in, int64_t fan_out,

@@ -53,6 +53,11 @@ LAYER_INFER(embedding_infer);
 LAYER_INFER(position_embedding_infer);
 LAYER_INFER(sinusoidal_infer);
 LAYER_INFER(multi_head_attention_infer);
+/* layer_recurrent.c: [steps, features] -> [steps, units], or the last step's [units]. */
+extern const struct key lstm_keys[];
+extern const struct key gru_keys[];
+LAYER_INFER(lstm_infer);
+LAYER_INFER(gru_infer);
 
 /* layer_transformer.c: blocks that are short for several layers. */
 extern const struct key transformer_block_keys[];

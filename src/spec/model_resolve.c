@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Some twenty seconds: an lstm of 2,048 units, a dense layer of 3,200 by 3,200. */
+#define MAX_ORTHOGONAL_WORK (INT64_C(1) << 35)
+
 /* The canonical JSON of the layer with that pointer, "/model/layers/1/layers/0". */
 static json_t *canonical_layer(json_t *canonical, const char *pointer)
 {
@@ -37,8 +40,9 @@ static void resolve_words(struct layer *layer, json_t *canonical, int64_t vocabu
     if (attrs_has(attrs, "bias_initializer") &&
         attrs_find(attrs, "bias_initializer")->is_word) {
         bool pytorch = strcmp(attrs_string(attrs, "kernel_initializer"), "pytorch") == 0;
-        attrs_resolve(attrs, "bias_initializer",
-                      json_string(pytorch ? "pytorch" : "zeros"), canonical, violations);
+        const char *other = layer->type->auto_bias ? layer->type->auto_bias : "zeros";
+        attrs_resolve(attrs, "bias_initializer", json_string(pytorch ? "pytorch" : other),
+                      canonical, violations);
     }
 }
 
@@ -159,6 +163,23 @@ static int drop_unneeded(struct model_spec *model)
     return 0;
 }
 
+/* The work of making a matrix orthogonal grows with the square of its shorter side. */
+static int check_initializer(const struct layer *layer, const struct param_spec *param,
+                             struct violations *violations)
+{
+    if (param->initializer != INIT_ORTHOGONAL)
+        return 0;
+    int64_t rows = param->shape.dims[0], rest = shape_elements(&param->shape) / rows;
+    int64_t shorter = rows < rest ? rows : rest;
+    if (rows * rest <= MAX_ORTHOGONAL_WORK / shorter)
+        return 0;
+    return violations_add(violations, layer->pointer,
+                          "expected at most %lld numbers in a matrix to be made "
+                          "orthogonal whose shorter side is %lld, found %lld",
+                          (long long)(MAX_ORTHOGONAL_WORK / shorter), (long long)shorter,
+                          (long long)(rows * rest));
+}
+
 /* Checks the sums against the limit that each layer alone may have kept. */
 static int add_costs(struct model_spec *model, const struct layer *layer,
                      struct violations *violations)
@@ -166,6 +187,8 @@ static int add_costs(struct model_spec *model, const struct layer *layer,
     for (int i = 0; i < layer->param_count; i++) {
         if (layer->params[i].trainable)
             model->parameter_count += shape_elements(&layer->params[i].shape);
+        if (check_initializer(layer, &layer->params[i], violations) != 0)
+            return ERR_INVALID;
     }
     model->flops += layer->flops;
     if (model->parameter_count > SPEC_MAX_PARAMETERS)

@@ -49,8 +49,10 @@
 enum initializer {
     INIT_ZEROS,
     INIT_ONES,
-    INIT_UNIFORM, /* U(-scale, scale) */
-    INIT_NORMAL,  /* N(0, scale²) */
+    INIT_UNIFORM,    /* U(-scale, scale) */
+    INIT_NORMAL,     /* N(0, scale²) */
+    INIT_ORTHOGONAL, /* [rows, the rest]: rows or columns orthogonal, of length scale */
+    INIT_FORGET,     /* of four gates: 0, the second one's are 1 */
 };
 
 /* One tensor of a layer. Shapes are PyTorch's: [out, in], [out, in, kh, kw]. */
@@ -85,6 +87,7 @@ struct layer {
     struct param_spec params[LAYER_MAX_PARAMS];
     double l2;     /* added to the loss: l2 * sum of squares of decaying params */
     int64_t flops; /* of one sample's forward pass, multiply-add = 2 */
+    int64_t kept;  /* numbers of a sample that training keeps beside the output */
 };
 
 struct model_spec {
@@ -136,6 +139,8 @@ struct layer_type {
     const struct key *keys; /* NULL: none */
     bool takes_activation;  /* has the key "activation" */
     bool slides;            /* windows over positions, which make an image of any input */
+    const char *auto_bias;  /* what "bias_initializer": "auto" means unless the kernel is
+                               "pytorch"; NULL: "zeros" */
     bool joins;             /* needs "inputs", two names or more */
     bool nests;             /* a block with "layers" of its own, to whose output its input
                                is added */

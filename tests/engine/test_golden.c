@@ -1,9 +1,9 @@
 /*
  * Training runs of 20 steps against PyTorch's: tests/golden/golden.json, made by
- * tests/golden/make_golden.py, golden_layers.json, made by make_golden_layers.py, and
- * golden_windows.json, made by make_golden_windows.py. The reference ran in double; this
- * engine runs in float32, and PyTorch's own float32 is up to 4e-7 away from the
- * reference.
+ * tests/golden/make_golden.py, golden_layers.json, made by make_golden_layers.py,
+ * golden_windows.json, made by make_golden_windows.py, and golden_recurrent.json, made by
+ * make_golden_recurrent.py. The reference ran in double; this engine runs in float32, and
+ * PyTorch's own float32 is up to 4e-7 away from the reference.
  */
 #include "engine/graph.h"
 #include "engine/trainer_internal.h"
@@ -21,6 +21,7 @@
 #define GOLDEN_FILE "tests/golden/golden.json"
 #define GOLDEN_LAYERS_FILE "tests/golden/golden_layers.json"
 #define GOLDEN_WINDOWS_FILE "tests/golden/golden_windows.json"
+#define GOLDEN_RECURRENT_FILE "tests/golden/golden_recurrent.json"
 #define MAX_STEPS 64
 /* |ours - reference| <= tolerance * max(1, |reference|) */
 #define LOSS_TOLERANCE 2e-6
@@ -158,7 +159,7 @@ static void run_case(const json_t *golden, const json_t *test_case, int threads)
 static int load_golden(void **state)
 {
     static const char *const files[] = {GOLDEN_FILE, GOLDEN_LAYERS_FILE,
-                                        GOLDEN_WINDOWS_FILE};
+                                        GOLDEN_WINDOWS_FILE, GOLDEN_RECURRENT_FILE};
     json_t *all = json_array();
     *state = all;
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {

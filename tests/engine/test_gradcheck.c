@@ -102,6 +102,22 @@ static const struct op_case op_cases[] = {
      " {'type': 'tanh'}, {'type': 'dense', 'units': 2}]",
      {4},
      7},
+    {"lstm", "[{'type': 'lstm', 'units': 1}]", {1, 1}, 1},
+    {"lstm", BEFORE("{'type': 'tanh'}, {'type': 'lstm', 'units': 5}"), {4, 3}, 3},
+    {"lstm",
+     "[{'type': 'lstm', 'units': 4, 'return_sequences': true, 'truncate': 2},"
+     " {'type': 'lstm', 'units': 3, 'use_bias': false}]",
+     {5, 2},
+     3},
+    {"lstm", BEFORE("{'type': 'lstm', 'units': 9, 'return_sequences': true}"), {3, 2}, 2},
+    {"gru", "[{'type': 'gru', 'units': 1}]", {1, 1}, 1},
+    {"gru", BEFORE("{'type': 'tanh'}, {'type': 'gru', 'units': 5}"), {4, 3}, 3},
+    {"gru",
+     "[{'type': 'gru', 'units': 4, 'return_sequences': true, 'truncate': 1},"
+     " {'type': 'gru', 'units': 3, 'use_bias': false}]",
+     {5, 2},
+     3},
+    {"gru", BEFORE("{'type': 'gru', 'units': 9, 'return_sequences': true}"), {3, 2}, 2},
     {"concat", AROUND("{'type': 'concat', 'inputs': ['input', 'layers.0']}"), {3}, 4},
     {"concat",
      BEFORE("{'type': 'dense', 'units': 2}, {'type': 'concat', 'inputs': ['layers.0', "

@@ -163,7 +163,7 @@ static void test_initial_values_follow_their_streams_in_pytorchs_order(void **st
         DIMS(4));
     struct graph *graph = compile(&model, 2, true);
     float *parameters = floats(graph_size(graph)), *exported = floats(23);
-    graph_initialize(graph, 77, parameters);
+    assert_int_equal(graph_initialize(graph, 77, parameters, NULL), 0);
     graph_export(graph, parameters, exported);
     struct rng rng;
     rng_init(&rng, 77, RNG_INITIALIZER, 0);
@@ -175,7 +175,7 @@ static void test_initial_values_follow_their_streams_in_pytorchs_order(void **st
     for (size_t i = 15; i < 21; i++)
         assert_true(exported[i] == (float)(scale * rng_normal(&rng)));
     float *other = floats(graph_size(graph));
-    graph_initialize(graph, 78, other);
+    assert_int_equal(graph_initialize(graph, 78, other, NULL), 0);
     assert_memory_not_equal(other, parameters, graph_size(graph) * sizeof(float));
     free(parameters);
     free(exported);
@@ -192,6 +192,36 @@ static struct model_spec deep_model(int layers)
         strcat(text, "{'type': 'dense', 'units': 64, 'activation': 'relu'},");
     strcat(text, "{'type': 'dense', 'units': 1}]");
     return core_model(text, DIMS(64));
+}
+
+static void test_recurrent_weights_start_orthogonal_and_forget_gates_open(void **state)
+{
+    (void)state;
+    enum { UNITS = 3, GATES = 4 * UNITS };
+    struct model_spec model = core_model("[{'type': 'lstm', 'units': 3}]", DIMS(2, 2));
+    struct graph *graph = compile(&model, 1, true);
+    float *parameters = floats(graph_size(graph));
+    float *exported = floats(graph_exported_count(graph));
+    assert_int_equal(graph_initialize(graph, 5, parameters, NULL), 0);
+    graph_export(graph, parameters, exported);
+    const float *recurrent = exported + 2 * GATES, *bias = recurrent + UNITS * GATES;
+    for (size_t a = 0; a < UNITS; a++) {
+        for (size_t b = 0; b < UNITS; b++) {
+            double product = 0;
+            for (size_t gate = 0; gate < GATES; gate++)
+                product += (double)recurrent[gate * UNITS + a] *
+                           (double)recurrent[gate * UNITS + b];
+            assert_true(fabs(product - (a == b)) < 1e-6);
+        }
+    }
+    for (size_t gate = 0; gate < GATES; gate++) {
+        assert_true(bias[gate] == (gate / UNITS == 1));
+        assert_true(bias[GATES + gate] == 0);
+    }
+    free(parameters);
+    free(exported);
+    graph_free(graph);
+    model_spec_release(&model);
 }
 
 static void test_memory_of_activations_is_reused(void **state)
@@ -234,7 +264,7 @@ static void test_inference_is_the_same_in_both_kinds_of_graph(void **state)
     struct graph *training = compile(&model, 6, true),
                  *inference = compile(&model, 6, false);
     float *parameters = floats(graph_size(training));
-    graph_initialize(training, 1, parameters);
+    assert_int_equal(graph_initialize(training, 1, parameters, NULL), 0);
     float a[24], b[24], with_dropout[24];
     forward(training, parameters, 6, false, a);
     forward(inference, parameters, 6, false, b);
@@ -254,7 +284,7 @@ static void test_a_row_does_not_depend_on_the_rows_beside_it(void **state)
     struct model_spec model = core_model(MLP, DIMS(4));
     struct graph *graph = compile(&model, 40, false);
     float *parameters = floats(graph_size(graph));
-    graph_initialize(graph, 1, parameters);
+    assert_int_equal(graph_initialize(graph, 1, parameters, NULL), 0);
     float many[80], few[6];
     forward(graph, parameters, 40, false, many);
     forward(graph, parameters, 3, false, few);
@@ -271,7 +301,7 @@ static void test_observing_gives_the_statistics_of_each_output(void **state)
     struct model_spec model = core_model(MLP, DIMS(4));
     struct graph *graph = compile(&model, 5, true);
     float *parameters = floats(graph_size(graph));
-    graph_initialize(graph, 3, parameters);
+    assert_int_equal(graph_initialize(graph, 3, parameters, NULL), 0);
     const struct tensor *bias = &graph_node(graph, 0)->params[1];
     parameters[bias->offset + 1] = -1000; /* unit 1 is dead */
     struct run *run;
@@ -308,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_states_lie_behind_what_is_trained),
         cmocka_unit_test(test_export_is_in_pytorchs_layout_and_order),
         cmocka_unit_test(test_initial_values_follow_their_streams_in_pytorchs_order),
+        cmocka_unit_test(test_recurrent_weights_start_orthogonal_and_forget_gates_open),
         cmocka_unit_test(test_memory_of_activations_is_reused),
         cmocka_unit_test(test_inference_is_the_same_in_both_kinds_of_graph),
         cmocka_unit_test(test_a_row_does_not_depend_on_the_rows_beside_it),

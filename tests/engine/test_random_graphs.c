@@ -188,7 +188,7 @@ static void compare_with_naive(const struct model_spec *model, bool training)
     assert_int_equal(graph_compile(model, &options, &graph, NULL), 0);
     assert_int_equal(run_new(graph, &run, NULL), 0);
     real *parameters = reals(graph_size(graph)), input[ROWS * WIDTH];
-    graph_initialize(graph, 11, parameters);
+    assert_int_equal(graph_initialize(graph, 11, parameters, NULL), 0);
     for (size_t i = 0; i < ROWS * WIDTH; i++)
         input[i] = core_number(i);
     memcpy(run_input(run), input, sizeof(input));

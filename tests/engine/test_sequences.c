@@ -39,7 +39,7 @@ static void open_fixture(struct fixture *fixture, struct model_spec model, size_
     assert_int_equal(run_new(fixture->graph, &fixture->run, NULL), 0);
     fixture->parameters = floats(graph_size(fixture->graph));
     fixture->gradients = floats(graph_size(fixture->graph));
-    graph_initialize(fixture->graph, 3, fixture->parameters);
+    assert_int_equal(graph_initialize(fixture->graph, 3, fixture->parameters, NULL), 0);
 }
 
 static void close_fixture(struct fixture *fixture)

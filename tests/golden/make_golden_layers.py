@@ -119,9 +119,9 @@ def start(model):
     return [value.detach().clone() for value in tensors(model)]
 
 
-def train(spec, layers, data, initial, dtype):
+def train(spec, layers, data, initial, dtype, make=build):
     torch.manual_seed(3)
-    model = build(layers, 3)
+    model = make(layers, 3)
     initial = initial or start(model)
     with torch.no_grad():
         for value, first in zip(tensors(model), initial):
@@ -166,17 +166,18 @@ def without_width(layers):
             for layer in layers]
 
 
-def main():
+def write(cases, make):
+    """The JSON of the cases, pairs of a name and layers, of which `make` makes a model."""
     torch.set_num_threads(1)
     data = base.make_data()
     golden = {"rows": base.ROWS, "features": base.FEATURES, "steps": base.STEPS,
               "x": base.flat([data["x"]]), "classes": data["classes"].tolist(),
               "cases": []}
-    for name, layers in cases():
+    for name, layers in cases:
         spec = {"model": {"layers": without_width(layers)}, "loss": "cross_entropy",
                 "optimizer": {"type": "sgd", "learning_rate": 0.05, "momentum": 0.9}}
-        initial, losses, final = train(spec, layers, data, None, torch.float64)
-        _, rough, _ = train(spec, layers, data, initial, torch.float32)
+        initial, losses, final = train(spec, layers, data, None, torch.float64, make)
+        _, rough, _ = train(spec, layers, data, initial, torch.float32, make)
         deviation = max(abs(a - b) / max(1, abs(a)) for a, b in zip(losses, rough))
         golden["cases"].append({
             "name": name, "target": "classes", "spec": spec, "initial": base.flat(initial),
@@ -189,4 +190,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    write(cases(), build)

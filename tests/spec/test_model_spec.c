@@ -287,6 +287,7 @@ static void test_initializers_and_l2(void **state)
         {"pytorch", INIT_UNIFORM, 0.447213595499958},
         {"uniform", INIT_UNIFORM, 0.05},
         {"normal", INIT_NORMAL, 0.05},
+        {"orthogonal", INIT_ORTHOGONAL, 1},
         {"zeros", INIT_ZEROS, 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
