@@ -343,6 +343,20 @@ size_t pipeline_dropped_rows(const struct pipeline *pipeline)
     return pipeline->dropped;
 }
 
+void pipeline_balance_classes(const struct pipeline *pipeline, size_t classes,
+                              double *ret_weights)
+{
+    const struct split_rows *rows = &pipeline->splits[IN_TRAIN];
+    for (size_t c = 0; c < classes; c++)
+        ret_weights[c] = 0;
+    for (size_t i = 0; i < rows->count; i++)
+        ret_weights[rows->labels[i]]++;
+    for (size_t c = 0; c < classes; c++) {
+        double count = ret_weights[c] > 0 ? ret_weights[c] : 1;
+        ret_weights[c] = (double)rows->count / ((double)classes * count);
+    }
+}
+
 const struct preprocess *pipeline_preprocess(const struct pipeline *pipeline)
 {
     return pipeline->preprocess;

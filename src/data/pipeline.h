@@ -40,6 +40,12 @@ size_t pipeline_rows(const struct pipeline *pipeline, enum split split);
 /* Rows dropped because the target (or a "drop" column) had no value. */
 size_t pipeline_dropped_rows(const struct pipeline *pipeline);
 
+/* Weights under which the classes of the training split count the same, for a
+ * TARGET_CATEGORY: rows / (classes * rows of the class), a class without rows as if it
+ * had one. ret_weights: [classes]. */
+void pipeline_balance_classes(const struct pipeline *pipeline, size_t classes,
+                              double *ret_weights);
+
 /* The transforms fitted to the training split; borrowed. */
 const struct preprocess *pipeline_preprocess(const struct pipeline *pipeline);
 

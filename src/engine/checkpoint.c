@@ -7,7 +7,7 @@
 
 #define MAGIC "BPCKPT\r\n"
 #define MAGIC_BYTES 8
-#define VERSION 1u
+#define VERSION 2u
 #define AT_CRC 12 /* the CRC covers what follows it */
 #define CRC_FROM 16
 #define ALIGNMENT 8

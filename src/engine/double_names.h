@@ -72,6 +72,7 @@
 #define graph_trained_size graph_trained_size_double
 #define loss_compute loss_compute_double
 #define loss_compute_mixed loss_compute_mixed_double
+#define loss_compute_share loss_compute_share_double
 #define loss_layout_of loss_layout_of_double
 #define loss_sums_accuracy loss_sums_accuracy_double
 #define loss_sums_add loss_sums_add_double
@@ -81,6 +82,8 @@
 #define loss_sums_r2 loss_sums_r2_double
 #define loss_takes_labels loss_takes_labels_double
 #define loss_target_bytes loss_target_bytes_double
+#define loss_weight loss_weight_double
+#define loss_weight_mixed loss_weight_mixed_double
 #define node_units node_units_double
 #define op_at op_at_double
 #define op_find op_find_double
@@ -123,8 +126,14 @@
 #define stepper_parameters stepper_parameters_double
 #define stepper_plan_reports stepper_plan_reports_double
 #define stepper_plan_update stepper_plan_update_double
+#define stepper_score stepper_score_double
 #define stepper_train stepper_train_double
 #define stepper_update_slice stepper_update_slice_double
+#define tally_clear tally_clear_double
+#define tally_finish tally_finish_double
+#define tally_init tally_init_double
+#define tally_release tally_release_double
+#define tally_take tally_take_double
 #define vector_absolute_sum vector_absolute_sum_double
 #define vector_add vector_add_double
 #define vector_clamp vector_clamp_double

@@ -15,6 +15,16 @@ const char *const figure_names[FIGURE_COUNT] = {
     [FIGURE_VAL_R2] = "val_r2",
     [FIGURE_VAL_MAE] = "val_mae",
     [FIGURE_VAL_PERPLEXITY] = "val_perplexity",
+    [FIGURE_TOP5_ACCURACY] = "top5_accuracy",
+    [FIGURE_PRECISION] = "precision",
+    [FIGURE_RECALL] = "recall",
+    [FIGURE_F1] = "f1",
+    [FIGURE_AUC] = "auc",
+    [FIGURE_VAL_TOP5_ACCURACY] = "val_top5_accuracy",
+    [FIGURE_VAL_PRECISION] = "val_precision",
+    [FIGURE_VAL_RECALL] = "val_recall",
+    [FIGURE_VAL_F1] = "val_f1",
+    [FIGURE_VAL_AUC] = "val_auc",
     [FIGURE_LEARNING_RATE] = "learning_rate",
     [FIGURE_SAMPLES_PER_SECOND] = "samples_per_second",
 };
@@ -41,7 +51,8 @@ enum figure figure_find(const char *name)
 bool figure_higher_is_better(enum figure which)
 {
     return which == FIGURE_ACCURACY || which == FIGURE_VAL_ACCURACY ||
-           which == FIGURE_R2 || which == FIGURE_VAL_R2;
+           which == FIGURE_R2 || which == FIGURE_VAL_R2 ||
+           (which >= FIGURE_TOP5_ACCURACY && which <= FIGURE_VAL_AUC);
 }
 
 void figures_set_sums(struct figures *figures, const struct figure_scale *scale,
@@ -60,6 +71,18 @@ void figures_set_sums(struct figures *figures, const struct figure_scale *scale,
     figures_set(figures, validation ? FIGURE_VAL_R2 : FIGURE_R2, loss_sums_r2(sums));
     figures_set(figures, validation ? FIGURE_VAL_MAE : FIGURE_MAE,
                 loss_sums_mae(sums) * scale->mae_scale);
+}
+
+void figures_set_tally(struct figures *figures, struct tally *tally, bool validation)
+{
+    struct tally_scores scores = tally_finish(tally);
+    int from = validation ? FIGURE_VAL_TOP5_ACCURACY : FIGURE_TOP5_ACCURACY;
+    const double values[] = {scores.top5_accuracy, scores.precision, scores.recall,
+                             scores.f1, scores.auc};
+    for (int i = 0; i < (int)(sizeof values / sizeof values[0]); i++) {
+        if (!isnan(values[i]))
+            figures_set(figures, (enum figure)(from + i), values[i]);
+    }
 }
 
 void figures_update(struct figures *figures, const struct figures *from)

@@ -7,6 +7,7 @@
 
 #include "loss.h"
 #include "spec/job_spec.h"
+#include "tally.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -23,6 +24,17 @@ enum figure {
     FIGURE_VAL_R2,
     FIGURE_VAL_MAE,
     FIGURE_VAL_PERPLEXITY,
+    /* of whole splits of classes, see tally.h */
+    FIGURE_TOP5_ACCURACY,
+    FIGURE_PRECISION,
+    FIGURE_RECALL,
+    FIGURE_F1,
+    FIGURE_AUC,
+    FIGURE_VAL_TOP5_ACCURACY,
+    FIGURE_VAL_PRECISION,
+    FIGURE_VAL_RECALL,
+    FIGURE_VAL_F1,
+    FIGURE_VAL_AUC,
     FIGURE_LEARNING_RATE,
     FIGURE_SAMPLES_PER_SECOND,
     FIGURE_COUNT
@@ -42,7 +54,7 @@ bool figures_has(const struct figures *figures, enum figure which);
 /* The figure of a name such as "val_loss"; FIGURE_COUNT for another name. */
 enum figure figure_find(const char *name);
 
-/* True for accuracies and R². */
+/* True for all but losses and errors. */
 bool figure_higher_is_better(enum figure which);
 
 /* How sums over rows become figures. */
@@ -57,6 +69,9 @@ struct figure_scale {
  * loss. */
 void figures_set_sums(struct figures *figures, const struct figure_scale *scale,
                       const struct loss_sums *sums, double l2_loss, bool validation);
+
+/* Sets the metrics that a tally has; with `validation` their val_ kin. */
+void figures_set_tally(struct figures *figures, struct tally *tally, bool validation);
 
 /* Takes every known figure of `from`. */
 void figures_update(struct figures *figures, const struct figures *from);

@@ -13,12 +13,13 @@ struct loss_call {
     const real *output; /* [rows, width] */
     const void *target;
     size_t rows, width;
-    real scale; /* of the gradient: 1 / (rows of the batch, times width for numbers) */
-    real delta; /* huber */
-    real smoothing;       /* cross entropy */
-    real positive_weight; /* binary cross entropy */
-    double gamma;         /* focal */
-    real *gradient;       /* NULL: not wanted */
+    real scale; /* of the gradient: 1 / (weight of the batch, times width for numbers) */
+    const double *weights; /* of the classes; NULL: all 1 */
+    real delta;            /* huber */
+    real smoothing;        /* cross entropy */
+    real positive_weight;  /* binary cross entropy */
+    double gamma;          /* focal */
+    real *gradient;        /* NULL: not wanted */
 };
 
 /* Numbers worked on at a time. */
@@ -67,30 +68,53 @@ static struct softmax_row softmax_row(const struct loss_call *call, size_t r,
     return row;
 }
 
+static double class_weight(const struct loss_call *call, size_t label)
+{
+    return call->weights ? call->weights[label] : 1.0;
+}
+
+/* The mean over j of w_j x_j, and, for no x, that of w_j. */
+static double weighted_mean(const struct loss_call *call, const real *x)
+{
+    if (!call->weights)
+        return x ? vector_sum(x, call->width) / (double)call->width : 1.0;
+    double sum = 0;
+    for (size_t j = 0; j < call->width; j++)
+        sum += call->weights[j] * (x ? (double)x[j] : 1.0);
+    return sum / (double)call->width;
+}
+
 /*
  * loss = nll = log(sum_j e^(x_j - max)) + max - x_label; its gradient is
  * softmax(x) - one_hot. With label smoothing s the target is one_hot (1 - s) + s / width:
- * loss = nll + s (x_label - mean of x), gradient softmax(x) - target.
+ * loss = nll + s (x_label - mean of x), gradient softmax(x) - target. Class weights w
+ * weigh each class's part of the target: loss = sum_j w_j target_j nll_j, gradient
+ * softmax(x) sum_j w_j target_j - w target.
  */
 static void cross_entropy(const struct loss_call *call, struct loss_sums *sums)
 {
     const int32_t *labels = call->target;
     real smoothing = call->smoothing, share = call->scale * smoothing / (real)call->width;
+    double s = (double)smoothing, every = weighted_mean(call, NULL);
     for (size_t r = 0; r < call->rows; r++) {
         const real *x = call->output + r * call->width;
-        double smooth = 0; /* before the gradient may overwrite x */
-        if (smoothing > 0)
-            smooth =
-                (double)smoothing *
-                ((double)x[labels[r]] - vector_sum(x, call->width) / (double)call->width);
+        double mean = 0, of_label = 0; /* before the gradient may overwrite x */
+        if (smoothing > 0) {
+            mean = weighted_mean(call, x);
+            of_label = (double)x[labels[r]];
+        }
         struct softmax_row row = softmax_row(call, r, sums);
-        sums->loss += row.nll + smooth;
+        double weight = class_weight(call, row.label);
+        sums->loss += weight * row.nll;
+        if (smoothing > 0)
+            sums->loss += s * ((every - weight) * row.nll + every * of_label - mean);
         if (!row.gradient)
             continue;
-        vector_scale(row.gradient, call->scale / row.sum, call->width);
+        real total = (real)(weight + s * (every - weight));
+        vector_scale(row.gradient, call->scale * total / row.sum, call->width);
         for (size_t j = 0; smoothing > 0 && j < call->width; j++)
-            row.gradient[j] -= share;
-        row.gradient[row.label] -= call->scale * (1 - smoothing);
+            row.gradient[j] -= share * (real)class_weight(call, j);
+        row.gradient[row.label] -= call->scale * (1 - smoothing) * (real)weight;
     }
 }
 
@@ -101,14 +125,15 @@ static void focal(const struct loss_call *call, struct loss_sums *sums)
     for (size_t r = 0; r < call->rows; r++) {
         struct softmax_row row = softmax_row(call, r, sums);
         double rest = -expm1(-row.nll), gamma = call->gamma, factor = 0;
+        double weight = class_weight(call, row.label);
         rest = rest < 0 ? 0 : rest; /* rounding; a NaN stays */
-        sums->loss += pow(rest, gamma) * row.nll;
+        sums->loss += weight * pow(rest, gamma) * row.nll;
         if (!row.gradient)
             continue;
         if (rest > 0)
             factor =
                 pow(rest, gamma) + gamma * pow(rest, gamma - 1) * (1 - rest) * row.nll;
-        real scale = call->scale * (real)factor;
+        real scale = call->scale * (real)(weight * factor);
         vector_scale(row.gradient, scale / row.sum, call->width);
         row.gradient[row.label] -= scale;
     }
@@ -253,9 +278,9 @@ static const struct {
     [LOSS_FOCAL] = {true, focal},
 };
 
-void loss_compute(const struct loss_spec *loss, const real *output, const void *target,
-                  size_t rows, size_t width, size_t batch_rows, real *gradient,
-                  struct loss_sums *sums)
+void loss_compute_share(const struct loss_spec *loss, const real *output,
+                        const void *target, size_t rows, size_t width, double divisor,
+                        real *gradient, struct loss_sums *sums)
 {
     bool labels = loss_table[loss->type].labels;
     struct loss_call call = {
@@ -263,7 +288,8 @@ void loss_compute(const struct loss_spec *loss, const real *output, const void *
         .target = target,
         .rows = rows,
         .width = width,
-        .scale = (real)(1.0 / (double)(labels ? batch_rows : batch_rows * width)),
+        .scale = (real)(1.0 / (labels ? divisor : divisor * (double)width)),
+        .weights = loss->class_weights,
         .delta = (real)loss->delta,
         .smoothing = (real)loss->label_smoothing,
         .positive_weight = (real)(loss->pos_weight > 0 ? loss->pos_weight : 1),
@@ -272,6 +298,28 @@ void loss_compute(const struct loss_spec *loss, const real *output, const void *
     };
     loss_table[loss->type].compute(&call, sums);
     sums->rows += rows;
+    sums->weight += loss_weight(loss, target, rows);
+}
+
+void loss_compute(const struct loss_spec *loss, const real *output, const void *target,
+                  size_t rows, size_t width, size_t batch_rows, real *gradient,
+                  struct loss_sums *sums)
+{
+    assert(!loss->class_weights || !gradient || rows == batch_rows);
+    double divisor =
+        loss->class_weights ? loss_weight(loss, target, rows) : (double)batch_rows;
+    loss_compute_share(loss, output, target, rows, width, divisor, gradient, sums);
+}
+
+double loss_weight(const struct loss_spec *loss, const void *target, size_t rows)
+{
+    if (!loss->class_weights)
+        return (double)rows;
+    const int32_t *labels = target;
+    double sum = 0;
+    for (size_t r = 0; r < rows; r++)
+        sum += loss->class_weights[labels[r]];
+    return sum;
 }
 
 bool loss_takes_labels(enum loss_type type)
@@ -296,6 +344,7 @@ size_t loss_target_bytes(enum loss_type type, size_t width)
 void loss_sums_add(struct loss_sums *sums, const struct loss_sums *more)
 {
     sums->loss += more->loss;
+    sums->weight += more->weight;
     sums->rows += more->rows;
     sums->correct += more->correct;
     sums->nll += more->nll;
@@ -308,7 +357,7 @@ void loss_sums_add(struct loss_sums *sums, const struct loss_sums *more)
 
 double loss_sums_loss(const struct loss_sums *sums)
 {
-    return sums->rows > 0 ? sums->loss / (double)sums->rows : (double)NAN;
+    return sums->rows > 0 ? sums->loss / sums->weight : (double)NAN;
 }
 
 double loss_sums_accuracy(const struct loss_sums *sums)

@@ -6,7 +6,7 @@
 
 void loss_compute_mixed(const struct loss_spec *loss, const real *output,
                         const struct mixed_label *target, size_t rows, size_t width,
-                        size_t batch_rows, real *room, real *gradient,
+                        double divisor, real *room, real *gradient,
                         struct loss_sums *sums)
 {
     real *logits = room, *second = room + width;
@@ -16,14 +16,31 @@ void loss_compute_mixed(const struct loss_spec *loss, const real *output,
         real share = (real)mixed->share;
         struct loss_sums of_label = {0}, of_other = {0};
         memcpy(logits, output + r * width, width * sizeof(real));
-        loss_compute(loss, logits, &mixed->label, 1, width, batch_rows, first, &of_label);
-        loss_compute(loss, logits, &mixed->other, 1, width, batch_rows,
-                     first ? second : NULL, &of_other);
+        loss_compute_share(loss, logits, &mixed->label, 1, width, divisor, first,
+                           &of_label);
+        loss_compute_share(loss, logits, &mixed->other, 1, width, divisor,
+                           first ? second : NULL, &of_other);
         for (size_t j = 0; first && j < width; j++)
             first[j] = share * first[j] + (1 - share) * second[j];
         struct loss_sums *larger = share < (real)0.5 ? &of_other : &of_label;
         larger->loss =
             (double)share * of_label.loss + (1 - (double)share) * of_other.loss;
+        larger->weight =
+            (double)share * of_label.weight + (1 - (double)share) * of_other.weight;
         loss_sums_add(sums, larger);
     }
+}
+
+double loss_weight_mixed(const struct loss_spec *loss, const struct mixed_label *target,
+                         size_t rows)
+{
+    if (!loss->class_weights)
+        return (double)rows;
+    double sum = 0;
+    for (size_t r = 0; r < rows; r++) {
+        double share = (double)(real)target[r].share;
+        sum += share * loss_weight(loss, &target[r].label, 1) +
+               (1 - share) * loss_weight(loss, &target[r].other, 1);
+    }
+    return sum;
 }

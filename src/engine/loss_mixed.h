@@ -9,11 +9,15 @@
 #include "loss.h"
 #include "spec/augment_spec.h"
 
-/* As loss_compute(), for targets [rows]. A row counts as correct when its largest logit
- * is that of the label with the larger share. `room` has 2 * width numbers. */
+/* As loss_compute_share(), for targets [rows]. A row counts as correct when its largest
+ * logit is that of the label with the larger share. `room` has 2 * width numbers. */
 void loss_compute_mixed(const struct loss_spec *loss, const real *output,
                         const struct mixed_label *target, size_t rows, size_t width,
-                        size_t batch_rows, real *room, real *gradient,
+                        double divisor, real *room, real *gradient,
                         struct loss_sums *sums);
+
+/* As loss_weight(): a row weighs what its labels do by their shares. */
+double loss_weight_mixed(const struct loss_spec *loss, const struct mixed_label *target,
+                         size_t rows);
 
 #endif

@@ -161,6 +161,28 @@ void stepper_free(struct stepper *stepper)
     free(stepper);
 }
 
+/* The slice's rows, and what they weigh in the loss. */
+static void fetch(const struct step *step, struct slice_state *state)
+{
+    step->source->fill(step->source->context, state->first, state->rows,
+                       run_input(state->run), state->target);
+    const struct loss_spec *loss = &step->stepper->loss;
+    size_t labels = state->rows * step->stepper->layout.positions;
+    state->weight = step->source->mixed ? loss_weight_mixed(loss, state->target, labels)
+                                        : loss_weight(loss, state->target, labels);
+}
+
+/* What the batch's sum of losses is divided by: the slices' weights in their order. */
+static double batch_weight(const struct step *step)
+{
+    if (!step->stepper->loss.class_weights)
+        return (double)(step->rows * step->stepper->layout.positions);
+    double sum = 0;
+    for (int s = 0; s < step->active; s++)
+        sum += step->stepper->states[s].weight;
+    return sum;
+}
+
 /* The loss of a slice's rows, and its gradient. */
 static void compare(const struct step *step, struct slice_state *state)
 {
@@ -169,13 +191,12 @@ static void compare(const struct step *step, struct slice_state *state)
     const struct loss_layout *layout = &stepper->layout;
     if (step->source->mixed)
         loss_compute_mixed(&stepper->loss, run_output(run), state->target, state->rows,
-                           layout->width, step->rows, state->mixing,
+                           layout->width, batch_weight(step), state->mixing,
                            run_output_gradient(run), &state->sums);
     else
-        loss_compute(&stepper->loss, run_output(run), state->target,
-                     state->rows * layout->positions, layout->width,
-                     step->rows * layout->positions, run_output_gradient(run),
-                     &state->sums);
+        loss_compute_share(&stepper->loss, run_output(run), state->target,
+                           state->rows * layout->positions, layout->width,
+                           batch_weight(step), run_output_gradient(run), &state->sums);
 }
 
 /* Forward, loss and backward of a slice's rows. */
@@ -183,8 +204,6 @@ static void learn(const struct step *step, struct slice_state *state)
 {
     const struct stepper *stepper = step->stepper;
     struct run *run = state->run;
-    step->source->fill(step->source->context, state->first, state->rows, run_input(run),
-                       state->target);
     run_of_batch(run, step->rows);
     run_forward(run, stepper->parameters, state->rows, state->first,
                 (uint64_t)step->number, true, step->observe);
@@ -199,6 +218,10 @@ static void train_slice(void *context, int slice)
     struct slice_state *state = &stepper->states[slice];
     state->sums = (struct loss_sums){0};
     slices_cut(step->rows, 1, slice, stepper->slice_count, &state->first, &state->rows);
+    if (state->rows > 0)
+        fetch(step, state);
+    if (stepper->loss.class_weights)
+        slices_barrier(stepper->slices); /* until all weights are known */
     if (state->rows > 0)
         learn(step, state);
     slices_barrier(stepper->slices);
@@ -250,6 +273,10 @@ static void evaluate_slice(void *context, int slice)
         size_t compared = rows * stepper->layout.positions;
         loss_compute(&stepper->loss, run_output(run), state->target, compared,
                      stepper->layout.width, compared, NULL, &state->sums);
+        if (step->tally)
+            tally_take(step->tally, run_output(run), state->target,
+                       (step->tallied + first) * stepper->layout.positions, compared,
+                       stepper->layout.width);
         first += rows;
         left -= rows;
     }
@@ -258,7 +285,17 @@ static void evaluate_slice(void *context, int slice)
 void stepper_evaluate(struct stepper *stepper, const struct batch_source *source,
                       size_t rows, struct loss_sums *sums)
 {
-    struct step step = {.stepper = stepper, .source = source, .rows = rows};
+    stepper_score(stepper, source, rows, NULL, 0, sums);
+}
+
+void stepper_score(struct stepper *stepper, const struct batch_source *source,
+                   size_t rows, struct tally *tally, size_t first, struct loss_sums *sums)
+{
+    struct step step = {.stepper = stepper,
+                        .source = source,
+                        .rows = rows,
+                        .tally = tally,
+                        .tallied = first};
     slices_run(stepper->slices, evaluate_slice, &step);
     for (int s = 0; s < stepper->slice_count; s++)
         loss_sums_add(sums, &stepper->states[s].sums);

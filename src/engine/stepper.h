@@ -23,6 +23,7 @@
 #include "optimizer.h"
 #include "real.h"
 #include "spec/job_spec.h"
+#include "tally.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,7 +33,7 @@ struct stepper;
 
 struct stepper_options {
     const struct model_spec *model; /* borrowed, must outlive the stepper */
-    struct loss_spec loss;
+    struct loss_spec loss;          /* its class weights are borrowed as well */
     const struct choice *optimizer; /* read by stepper_new() only */
     double clip_norm, clip_value;   /* 0: off */
     uint64_t seed;
@@ -77,6 +78,12 @@ void stepper_train(struct stepper *stepper, const struct batch_source *source,
 /* Adds to *sums the loss of `rows` rows (any number; cut in batches) without training. */
 void stepper_evaluate(struct stepper *stepper, const struct batch_source *source,
                       size_t rows, struct loss_sums *sums);
+
+/* The same; if `tally` is not NULL it takes the outputs of the rows, which are `first`
+ * and the following ones of its set. */
+void stepper_score(struct stepper *stepper, const struct batch_source *source,
+                   size_t rows, struct tally *tally, size_t first,
+                   struct loss_sums *sums);
 
 /* Of the last observed step. Ratios of 0 / 0 are 0. */
 struct layer_report {

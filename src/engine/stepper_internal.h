@@ -35,6 +35,7 @@ struct slice_state {
     real *mixing; /* for loss_compute_mixed(); NULL: nothing is mixed */
     real *block;  /* BLOCK_REALS: gradients on their way into the optimizer */
     struct loss_sums sums;
+    double weight; /* of its rows in the loss */
     double l2_loss;
     struct segment_squares *squares; /* one for each segment */
     size_t first, rows;              /* of the present batch */
@@ -75,6 +76,8 @@ struct step {
     struct optimizer_step update;
     double clip_scale; /* of the gradients, by their norm; below 1 where it clips */
     bool observe;
+    struct tally *tally; /* NULL: none; rows of the tally before those of the step */
+    size_t tallied;
 };
 
 /* The slice's share of the update; all slices call it after all backwards are done. */

@@ -53,6 +53,33 @@ enum train_command trainer_poll(const struct trainer *trainer)
 
 /* ---- life ---- */
 
+/* The loss with the weights of this data. */
+static int weigh_classes(struct trainer *trainer, struct loss_spec *ret_loss)
+{
+    size_t classes = (size_t)trainer->spec->features.target_width;
+    *ret_loss = trainer->spec->loss;
+    if (!ret_loss->balanced)
+        return 0;
+    trainer->class_weights = mem_alloc_array(classes, sizeof(double));
+    if (!trainer->class_weights)
+        return ERR_NOMEM;
+    pipeline_balance_classes(trainer->pipeline, classes, trainer->class_weights);
+    ret_loss->class_weights = trainer->class_weights;
+    return 0;
+}
+
+static int make_tally(struct trainer *trainer)
+{
+    size_t validation = pipeline_rows(trainer->pipeline, IN_VALIDATION);
+    size_t test = pipeline_rows(trainer->pipeline, IN_TEST);
+    const struct features_spec *features = &trainer->spec->features;
+    if (features->target != TARGET_CATEGORY || validation + test == 0)
+        return 0;
+    size_t ranked = validation > test ? validation : test;
+    return tally_init(&trainer->tally, (size_t)features->target_width,
+                      features->vocabulary > 0 ? 0 : ranked, false);
+}
+
 /* The parts that can fail; whatever was made is freed by trainer_free(). */
 static int build(struct trainer *trainer, struct error *err)
 {
@@ -61,7 +88,6 @@ static int build(struct trainer *trainer, struct error *err)
     size_t batch = (size_t)spec->batch_size < rows ? (size_t)spec->batch_size : rows;
     struct stepper_options options = {
         .model = &spec->model,
-        .loss = spec->loss,
         .optimizer = &spec->optimizer,
         .clip_norm = spec->clip_norm,
         .clip_value = spec->clip_value,
@@ -70,6 +96,9 @@ static int build(struct trainer *trainer, struct error *err)
         .batch_rows = batch,
         .threads = (int)spec->threads,
     };
+    if (weigh_classes(trainer, &options.loss) != 0 || make_tally(trainer) != 0)
+        return error_set(err, ERR_NOMEM, "no memory for %lld classes",
+                         (long long)spec->features.target_width);
     int status = stepper_new(&options, &trainer->stepper, err);
     if (status == 0)
         status = network_new(spec, KEPT_NETWORK_ROWS, &trainer->network, err);
@@ -131,6 +160,8 @@ void trainer_free(struct trainer *trainer)
     trainer_batches_release(trainer);
     layer_series_release(&trainer->series);
     trainer_flow_release(trainer);
+    tally_release(&trainer->tally);
+    free(trainer->class_weights);
     free(trainer->average);
     free(trainer->best_parameters);
     free(trainer->order);

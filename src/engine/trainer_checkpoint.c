@@ -70,6 +70,7 @@ static void walk_figures(struct checkpoint_cursor *cursor, struct figures *figur
 static void walk_sums(struct checkpoint_cursor *cursor, struct loss_sums *sums)
 {
     checkpoint_f64(cursor, &sums->loss);
+    checkpoint_f64(cursor, &sums->weight);
     walk_size(cursor, &sums->rows);
     walk_size(cursor, &sums->correct);
     checkpoint_f64(cursor, &sums->nll);

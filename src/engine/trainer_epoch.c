@@ -24,13 +24,16 @@ static int score_split(struct trainer *trainer, enum split split, bool final,
 {
     size_t total = pipeline_rows(trainer->pipeline, split);
     size_t chunk = SCORE_BATCHES * (size_t)trainer->spec->batch_size;
+    struct tally *tally = trainer->tally.classes > 0 ? &trainer->tally : NULL;
     struct loss_sums sums = {0};
+    if (tally)
+        tally_clear(tally);
     int64_t began_ns = report_tick(trainer);
     for (size_t first = 0; first < total; first += chunk) {
         struct split_rows rows = {trainer->pipeline, split, NULL, first};
         struct batch_source source = split_source(&rows);
         size_t count = total - first < chunk ? total - first : chunk;
-        stepper_evaluate(trainer->stepper, &source, count, &sums);
+        stepper_score(trainer->stepper, &source, count, tally, first, &sums);
 
         report_tick(trainer);
         int status = report_progress(trainer, false);
@@ -48,6 +51,16 @@ static int score_split(struct trainer *trainer, enum split split, bool final,
     *ret_command = TRAIN_GO_ON;
     *ret_sums = sums;
     return 0;
+}
+
+/* The figures of the split that was just scored. */
+static void set_scores(struct trainer *trainer, struct figures *figures,
+                       const struct loss_sums *sums, bool validation)
+{
+    figures_set_sums(figures, &trainer->scale, sums, stepper_l2_loss(trainer->stepper),
+                     validation);
+    if (trainer->tally.classes > 0)
+        figures_set_tally(figures, &trainer->tally, validation);
 }
 
 /* Keeps the epoch's weights in mind if it is the best so far. */
@@ -133,8 +146,7 @@ static int validate(struct trainer *trainer, struct figures *figures,
     trainer_average_swap(trainer);
     int status = score_split(trainer, IN_VALIDATION, false, ret_command, &sums);
     if (status == 0 && *ret_command == TRAIN_GO_ON)
-        figures_set_sums(figures, &trainer->scale, &sums,
-                         stepper_l2_loss(trainer->stepper), true);
+        set_scores(trainer, figures, &sums, true);
     trainer_average_swap(trainer);
     return status;
 }
@@ -223,8 +235,7 @@ int trainer_keep(struct trainer *trainer, enum train_end end)
     status = score_split(trainer, IN_TEST, true, &command, &sums);
     if (status != 0 || command != TRAIN_GO_ON)
         return status;
-    figures_set_sums(&trainer->test, &trainer->scale, &sums,
-                     stepper_l2_loss(trainer->stepper), false);
+    set_scores(trainer, &trainer->test, &sums, false);
     trainer->has_test = true;
     return 0;
 }

@@ -106,6 +106,8 @@ struct trainer {
     uint32_t *order;                 /* training rows of the epoch under way */
     real *best_parameters;           /* NULL: no epoch is watched for being best */
     real *average;                   /* of the weights; NULL: none */
+    double *class_weights;           /* balanced ones; NULL: those of the spec, if any */
+    struct tally tally;              /* of a split being scored; classes 0: none */
     uint64_t identity;               /* of spec and data, for checkpoints */
     int64_t steps_per_epoch, steps;
     struct schedule schedule;

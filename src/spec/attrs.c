@@ -99,12 +99,20 @@ static bool read_integers(const struct key *key, const json_t *value, struct att
     return true;
 }
 
+static bool read_other(const struct key *key, const json_t *value, struct attr *attr)
+{
+    (void)key;
+    attr->other = value;
+    return true;
+}
+
 typedef bool read_function(const struct key *key, const json_t *value, struct attr *attr);
 
 static read_function *const readers[] = {
     [KEY_NUMBER] = read_number,   [KEY_INTEGER] = read_integer,
     [KEY_BOOLEAN] = read_boolean, [KEY_CHOICE] = read_choice,
-    [KEY_STRING] = read_string,   [KEY_INTEGERS] = read_integers};
+    [KEY_STRING] = read_string,   [KEY_INTEGERS] = read_integers,
+    [KEY_OTHER] = read_other};
 
 /* One of the words that a list of integers may have in its place. */
 static bool read_word(const struct key *key, const json_t *value, struct attr *attr)
@@ -196,6 +204,9 @@ static void expected_text(const struct key *key, char text[EXPECTED_SIZE])
         for (int i = 0; key->choices && key->choices[i]; i++)
             append(text, " or \"%s\"", key->choices[i]);
         break;
+    case KEY_OTHER:
+        append(text, "a value");
+        break;
     }
     if (key->word)
         append(text, " or \"%s\"", key->word);
@@ -251,6 +262,8 @@ static json_t *attr_json(const struct attr *attr)
         return json_string(attr->string);
     case KEY_INTEGERS:
         return list_json(attr);
+    case KEY_OTHER:
+        return json_deep_copy(attr->other);
     }
     return NULL;
 }

@@ -23,9 +23,10 @@ enum key_type {
     KEY_NUMBER,  /* a finite double in [minimum, maximum] */
     KEY_INTEGER, /* an integer in [minimum, maximum] */
     KEY_BOOLEAN,
-    KEY_CHOICE,  /* one of `choices` */
-    KEY_STRING,  /* at most ATTR_STRING_SIZE - 1 bytes */
-    KEY_INTEGERS /* an integer or a list of them */
+    KEY_CHOICE,   /* one of `choices` */
+    KEY_STRING,   /* at most ATTR_STRING_SIZE - 1 bytes */
+    KEY_INTEGERS, /* an integer or a list of them */
+    KEY_OTHER     /* optional; whatever it is, the owner of the table reads it */
 };
 
 struct key {
@@ -60,6 +61,8 @@ struct attr {
     char string[ATTR_STRING_SIZE]; /* KEY_CHOICE, KEY_STRING */
     int64_t list[ATTR_LIST_MAX];
     int list_count;
+    const json_t
+        *other; /* KEY_OTHER: the value, borrowed from the object that was read */
 };
 
 struct attrs {

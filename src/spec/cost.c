@@ -7,6 +7,7 @@
 
 #define NUMBER_BYTES 4.0
 #define PROCESS_BYTES (48.0 * 1024 * 1024)
+#define SCORE_BYTES 5.0    /* of a row that is ranked for the AUC */
 #define BYTES_MAXIMUM 9e18 /* below INT64_MAX */
 #define STEP_SECONDS 1e-5
 #define UPDATE_BYTES_PER_SECOND 8e9
@@ -73,6 +74,10 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
     if (spec->features.vocabulary > 0 && facts->text.characters < facts->train_rows)
         numbers += (double)facts->text.characters / 2; /* ids of 16 bits */
     double bytes = numbers * NUMBER_BYTES + PROCESS_BYTES;
+    if (spec->features.target == TARGET_CATEGORY && spec->features.target_width == 2)
+        bytes += SCORE_BYTES * (double)(spec->validation_rows > spec->test_rows
+                                            ? spec->validation_rows
+                                            : spec->test_rows);
     return bytes < BYTES_MAXIMUM ? (int64_t)bytes : INT64_MAX;
 }
 

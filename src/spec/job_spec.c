@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "canonical.h"
+#include "class_weights.h"
 #include "cost.h"
 #include "features_spec.h"
 #include "report.h"
@@ -264,6 +265,11 @@ static void resolve_network(struct job_reader *reader)
         loss_resolve(&spec->features, &spec->model, &spec->loss,
                      json_object_get(reader->parts, "loss"), violations);
     bool fits = loss_check(&spec->loss, &spec->features, violations) == 0;
+    if (fits)
+        fits =
+            class_weights_resolve(
+                json_object_get(json_object_get(reader->parts, "loss"), "class_weights"),
+                &spec->features, reader->facts, &spec->loss, violations) == 0;
     if (!reader->model_read)
         return;
     int rc = model_spec_resolve(&spec->model, json_object_get(reader->parts, "model"),
@@ -438,6 +444,7 @@ void job_spec_free(struct job_spec *spec)
         return;
     features_spec_release(&spec->features);
     model_spec_release(&spec->model);
+    free(spec->loss.class_weights);
     json_decref(spec->canonical);
     free(spec);
 }

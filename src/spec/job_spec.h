@@ -105,6 +105,10 @@ struct loss_spec {
     double label_smoothing; /* LOSS_CROSS_ENTROPY */
     double pos_weight;      /* LOSS_BINARY_CROSS_ENTROPY; 0 stands for 1 */
     double gamma;           /* LOSS_FOCAL */
+    /* LOSS_CROSS_ENTROPY, LOSS_FOCAL: of each class; NULL: all 1. The job_spec owns it.
+     * With `balanced` it is all 1: see pipeline_balance_classes(). */
+    double *class_weights;
+    bool balanced;
 };
 
 enum split_type { SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_FIXED, SPLIT_CONTIGUOUS };

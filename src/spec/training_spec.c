@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "canonical.h"
 #include "choice.h"
+#include "class_weights.h"
 #include "report.h"
 
 #include <stddef.h>
@@ -22,8 +23,10 @@ const char *const schedule_names[] = {
     "multi_step",        "polynomial", "cosine_restarts", "one_cycle",
     "reduce_on_plateau", NULL};
 const char *const monitor_names[] = {
-    "loss", "val_loss", "accuracy",   "val_accuracy",   "mae", "val_mae",
-    "r2",   "val_r2",   "perplexity", "val_perplexity", NULL};
+    "loss",    "val_loss", "accuracy",      "val_accuracy", "mae",
+    "val_mae", "r2",       "val_r2",        "perplexity",   "val_perplexity",
+    "val_auc", "val_f1",   "val_precision", "val_recall",   "val_top5_accuracy",
+    NULL};
 
 /* ---- loss ---- */
 
@@ -34,6 +37,7 @@ static const struct key huber_keys[] = {
 
 static const struct key cross_entropy_keys[] = {
     {"label_smoothing", KEY_NUMBER, AT_LEAST(0), BELOW(1), DEFAULT("0")},
+    {"class_weights", KEY_OTHER, DEFAULT("null")},
     {0},
 };
 static const struct key binary_keys[] = {
@@ -42,6 +46,7 @@ static const struct key binary_keys[] = {
 };
 static const struct key focal_keys[] = {
     {"gamma", KEY_NUMBER, AT_LEAST(0), AT_MOST(100), DEFAULT("2")},
+    {"class_weights", KEY_OTHER, DEFAULT("null")},
     {0},
 };
 
@@ -87,7 +92,13 @@ int loss_read(const json_t *json, struct loss_spec *ret_loss, bool *ret_is_auto,
         if (attrs_has(&choice.attrs, numbers[i].name))
             *numbers[i].value = attrs_number(&choice.attrs, numbers[i].name);
     }
-    return 0;
+    if (!attrs_has(&choice.attrs, "class_weights") ||
+        class_weights_check(attrs_find(&choice.attrs, "class_weights")->other,
+                            violations) == 0)
+        return 0;
+    json_decref(*ret_canonical);
+    *ret_canonical = NULL;
+    return ERR_INVALID;
 }
 
 /* True if the user wrote "units": 1 for the last dense layer. */
@@ -358,6 +369,45 @@ int schedule_read(const json_t *json, struct choice *ret_schedule, json_t **ret_
 
 /* ---- monitors ---- */
 
+/* What the metrics of a target need; those of numbers and of categories differ. */
+static const struct monitor_rule {
+    const char *metric; /* without val_ */
+    bool of_categories;
+    int64_t least_classes, most_classes;
+} monitor_rules[] = {
+    {"mae", false, 0, 0},
+    {"r2", false, 0, 0},
+    {"accuracy", true, 0, INT64_MAX},
+    {"precision", true, 0, INT64_MAX},
+    {"recall", true, 0, INT64_MAX},
+    {"f1", true, 0, INT64_MAX},
+    {"auc", true, 2, 2},
+    {"top5_accuracy", true, 6, INT64_MAX},
+    {0},
+};
+
+static void check_target(const char *monitor, const struct monitor_rule *rule,
+                         const char *pointer, const struct features_spec *features,
+                         struct violations *violations)
+{
+    bool categories = features->target == TARGET_CATEGORY;
+    int64_t classes = features->target_width;
+    if (rule->of_categories != categories)
+        violations_add(violations, pointer,
+                       categories ? "expected a metric of categories (loss, accuracy), "
+                                    "because the target is a category, found \"%s\""
+                                  : "expected a metric of numbers (loss, mae, r2), "
+                                    "because the target is a number, found \"%s\"",
+                       monitor);
+    else if (categories &&
+             (classes < rule->least_classes || classes > rule->most_classes))
+        violations_add(violations, pointer,
+                       "expected a metric that a target of %lld classes has, such as "
+                       "\"val_accuracy\", found \"%s\", which is for %s",
+                       (long long)classes, monitor,
+                       rule->most_classes == 2 ? "2" : "more than 5");
+}
+
 void monitor_check(const char *monitor, const char *pointer, bool has_validation,
                    const struct features_spec *features, struct violations *violations)
 {
@@ -378,14 +428,8 @@ void monitor_check(const char *monitor, const char *pointer, bool has_validation
                            monitor);
         return;
     }
-    bool is_loss = strcmp(metric, "loss") == 0;
-    bool of_categories = strcmp(metric, "accuracy") == 0;
-    if (is_loss || !features || of_categories == (features->target == TARGET_CATEGORY))
-        return;
-    violations_add(violations, pointer,
-                   of_categories ? "expected a metric of numbers (loss, mae, r2), "
-                                   "because the target is a number, found \"%s\""
-                                 : "expected a metric of categories (loss, accuracy), "
-                                   "because the target is a category, found \"%s\"",
-                   monitor);
+    for (const struct monitor_rule *rule = monitor_rules; rule->metric; rule++) {
+        if (features && strcmp(rule->metric, metric) == 0)
+            check_target(monitor, rule, pointer, features, violations);
+    }
 }

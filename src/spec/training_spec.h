@@ -71,6 +71,8 @@
  *                         class; Lin et al. 2017
  *   mse, mae, huber (delta 1), log_cosh
  * Each is the mean over rows, and over numbers; validation is scored by the same loss.
+ * cross_entropy and focal take class_weights (null; see class_weights.h): the mean is
+ * then weighted, the sum of w_class loss divided by that of w_class, as PyTorch's weight.
  */
 #ifndef BACKPROP_TRAINING_SPEC_H
 #define BACKPROP_TRAINING_SPEC_H

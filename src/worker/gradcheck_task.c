@@ -161,6 +161,9 @@ int gradcheck_task(struct channel *channel, const json_t *task,
         rc = dataset_file_open(TASK_FIRST_FD, &file, err);
     if (rc == 0)
         rc = pipeline_open(file, task_spec.facts, task_spec.spec, &pipeline, err);
+    if (rc == 0 && task_spec.spec->loss.balanced)
+        pipeline_balance_classes(pipeline, (size_t)task_spec.spec->features.target_width,
+                                 task_spec.spec->loss.class_weights);
     if (rc == 0)
         rc = batch_fill(&batch, pipeline, task_spec.spec, err);
     if (rc == 0)

@@ -85,7 +85,7 @@ static void test_layout_of_the_header(void **state)
     (void)state;
     size_t length;
     unsigned char *bytes = write_sample(&length);
-    assert_memory_equal(bytes, "BPCKPT\r\n\1\0\0\0", 12);
+    assert_memory_equal(bytes, "BPCKPT\r\n\2\0\0\0", 12);
     const unsigned char declared[8] = {80};
     assert_memory_equal(bytes + 16, declared, 8);
     const unsigned char identity[8] = {0xf0, 0xde, 0xbc, 0x9a, 0x78, 0x56, 0x34, 0x12};

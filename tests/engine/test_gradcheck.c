@@ -297,6 +297,9 @@ static void test_every_op_has_a_row_in_the_gradient_check(void **state)
     }
 }
 
+/* Of at most 40 classes. */
+static double weights[40] = {0.5, 3, 1, 0.25, 2};
+
 static const struct loss_spec losses[] = {
     {.type = LOSS_CROSS_ENTROPY},
     {.type = LOSS_CROSS_ENTROPY, .label_smoothing = 0.3},
@@ -310,6 +313,9 @@ static const struct loss_spec losses[] = {
     {.type = LOSS_FOCAL, .gamma = 0},
     {.type = LOSS_FOCAL, .gamma = 0.5},
     {.type = LOSS_FOCAL, .gamma = 2},
+    {.type = LOSS_CROSS_ENTROPY, .class_weights = weights},
+    {.type = LOSS_CROSS_ENTROPY, .label_smoothing = 0.3, .class_weights = weights},
+    {.type = LOSS_FOCAL, .gamma = 2, .class_weights = weights},
 };
 
 static void check_loss(const struct loss_spec *loss, size_t rows, size_t width)
@@ -339,6 +345,8 @@ static void test_gradients_of_every_loss_equal_finite_differences(void **state)
 {
     (void)state;
     bool seen[LOSS_FOCAL + 1] = {false};
+    for (size_t i = 5; i < sizeof(weights) / sizeof(weights[0]); i++)
+        weights[i] = 1.0 + (double)(i % 7) / 8;
     for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
         seen[losses[i].type] = true;
         check_loss(&losses[i], 1, 1);

@@ -178,6 +178,51 @@ static void test_smoothing_and_focus_equal_their_formulas(void **state)
     assert_true(fabs(sums.loss - pow(1 - exp(-nll), 1.5) * nll) <= 1e-6);
 }
 
+/* torch.nn.functional.cross_entropy(x, y, weight=w, label_smoothing=s) of the same
+ * numbers in double, and (1 - p)^1.5 of it as the focal loss. */
+static void test_class_weights_are_those_of_pytorch(void **state)
+{
+    (void)state;
+    const float x[16] = {0.3f,  -1.2f, 2.1f, 0.4f,  1.5f, 0.2f, -0.7f, 0.1f,
+                         -0.4f, 0.8f,  0.3f, -2.0f, 0.9f, 0.9f, -1.1f, 0.6f};
+    const int32_t labels[4] = {3, 0, 1, 3};
+    double weights[4] = {0.5, 2, 1, 3.25};
+    static const struct {
+        struct loss_spec loss;
+        double value, first[4], last[4];
+    } rows[] = {
+        {{.type = LOSS_CROSS_ENTROPY},
+         1.398948091083,
+         {0.0431025732, 0.0096174835, 0.2607553444, -0.3134754011},
+         {0.1255534888, 0.1255534888, 0.0169918170, -0.2680987945}},
+        {{.type = LOSS_CROSS_ENTROPY, .label_smoothing = 0.2},
+         1.412204147737,
+         {0.0361803172, -0.0024183857, 0.2301271596, -0.2638890911},
+         {0.1107032602, 0.1023699268, 0.0098024329, -0.2228756198}},
+        {{.type = LOSS_FOCAL, .gamma = 1.5},
+         0.963426005753,
+         {0.0509577298, 0.0113702057, 0.3082762679, -0.3706042035},
+         {0.1370133298, 0.1370133298, 0.0185427378, -0.2925693974}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct loss_spec loss = rows[i].loss;
+        loss.class_weights = weights;
+        float whole[16], parts[16];
+        struct loss_sums sums = {0}, part = {0};
+        loss_compute(&loss, x, labels, 4, 4, 4, whole, &sums);
+        assert_true(fabs(loss_sums_loss(&sums) - rows[i].value) <= 1e-6);
+        assert_true(fabs(sums.weight - 9) <= 1e-12 && sums.rows == 4);
+        for (size_t j = 0; j < 4; j++) {
+            assert_true(fabs((double)whole[j] - rows[i].first[j]) <= 1e-7);
+            assert_true(fabs((double)whole[12 + j] - rows[i].last[j]) <= 1e-7);
+        }
+        loss_compute_share(&loss, x, labels, 1, 4, 9, parts, &part);
+        loss_compute_share(&loss, x + 4, labels + 1, 3, 4, 9, parts + 4, &part);
+        assert_memory_equal(whole, parts, sizeof(whole));
+        assert_true(fabs(part.weight - 9) <= 1e-12);
+    }
+}
+
 static void test_log_cosh_does_not_overflow(void **state)
 {
     (void)state;
@@ -283,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_binary_cross_entropy_equals_its_formula),
         cmocka_unit_test(test_weighted_positives_count_more),
         cmocka_unit_test(test_smoothing_and_focus_equal_their_formulas),
+        cmocka_unit_test(test_class_weights_are_those_of_pytorch),
         cmocka_unit_test(test_log_cosh_does_not_overflow),
         cmocka_unit_test(test_losses_of_numbers_equal_their_formulas),
         cmocka_unit_test(test_sums_of_slices_add_up_to_the_batch),

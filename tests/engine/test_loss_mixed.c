@@ -20,10 +20,13 @@ struct mixed_case {
     size_t width;
 };
 
+static double weights[4] = {0.5, 2, 1, 4};
+
 static const struct mixed_case cases[] = {
     {{.type = LOSS_CROSS_ENTROPY}, 7},
     {{.type = LOSS_CROSS_ENTROPY, .label_smoothing = 0.2}, 3},
     {{.type = LOSS_FOCAL, .gamma = 2}, 4},
+    {{.type = LOSS_CROSS_ENTROPY, .label_smoothing = 0.2, .class_weights = weights}, 4},
     {{.type = LOSS_BINARY_CROSS_ENTROPY}, 1},
     {{.type = LOSS_BINARY_CROSS_ENTROPY, .pos_weight = 3}, 1},
 };
@@ -46,6 +49,8 @@ static double mean_loss(const struct mixed_case *mixed, const real *output,
     struct loss_sums sums = {0};
     loss_compute_mixed(&mixed->loss, output, target, ROWS, mixed->width, ROWS, room, NULL,
                        &sums);
+    assert_true(fabs(sums.weight - loss_weight_mixed(&mixed->loss, target, ROWS)) <=
+                1e-12);
     return loss_sums_loss(&sums);
 }
 
@@ -57,7 +62,7 @@ static void test_a_mixed_loss_is_the_losses_in_proportion(void **state)
         struct mixed_label target[ROWS];
         int32_t first[ROWS], second[ROWS];
         make_rows(&cases[i], output, target);
-        double expected = 0;
+        double expected = 0, weight = loss_weight_mixed(&cases[i].loss, target, ROWS);
         for (size_t r = 0; r < ROWS; r++) {
             struct loss_sums a = {0}, b = {0};
             const real *row = output + r * cases[i].width;
@@ -66,7 +71,7 @@ static void test_a_mixed_loss_is_the_losses_in_proportion(void **state)
             loss_compute(&cases[i].loss, row, &first[r], 1, cases[i].width, 1, NULL, &a);
             loss_compute(&cases[i].loss, row, &second[r], 1, cases[i].width, 1, NULL, &b);
             double share = (double)target[r].share;
-            expected += (share * a.loss + (1 - share) * b.loss) / ROWS;
+            expected += (share * a.loss + (1 - share) * b.loss) / weight;
         }
         assert_true(fabs(mean_loss(&cases[i], output, target) - expected) <= 1e-12);
     }
@@ -82,7 +87,8 @@ static void test_gradients_equal_finite_differences(void **state)
         size_t width = cases[i].width;
         make_rows(&cases[i], output, target);
         memcpy(gradient, output, sizeof(output)); /* it may overwrite the output */
-        loss_compute_mixed(&cases[i].loss, gradient, target, ROWS, width, ROWS, room,
+        loss_compute_mixed(&cases[i].loss, gradient, target, ROWS, width,
+                           loss_weight_mixed(&cases[i].loss, target, ROWS), room,
                            gradient, &sums);
         assert_int_equal(sums.rows, ROWS);
         for (size_t k = 0; k < ROWS * width; k++) {

@@ -89,6 +89,65 @@ static void test_classes_are_learned(void **state)
     release(&run);
 }
 
+/* Metrics of whole splits come with each epoch and with the test split, may be monitored,
+ * and agree with each other. */
+static void test_splits_of_classes_have_their_metrics(void **state)
+{
+    (void)state;
+    struct finished run;
+    prepare(&run, made_up_data(300, 4, 2, 0),
+            "{" LAYERS ", 'epochs': 6, 'early_stopping': {'monitor': 'val_auc'}}");
+    finish(&run);
+    static const char *const names[] = {"precision", "recall", "f1", "auc"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "val_%s", names[i]);
+        assert_true(result(&run, "test", names[i]) > 0.7);
+        assert_true(result(&run, "latest", name) > 0.7);
+        assert_true(result(&run, "best", name) <= 1);
+    }
+    assert_true(result(&run, "best", "val_auc") >= result(&run, "latest", "val_auc"));
+    assert_null(json_object_get(json_object_get(run.results, "test"), "top5_accuracy"));
+    release(&run);
+    prepare(&run, made_up_data(300, 4, 7, 0), "{" LAYERS ", 'epochs': 1}");
+    finish(&run);
+    assert_true(result(&run, "test", "top5_accuracy") >=
+                result(&run, "test", "accuracy"));
+    assert_null(json_object_get(json_object_get(run.results, "test"), "auc"));
+    release(&run);
+}
+
+/* Written out, the balanced weights of the training rows give the same bytes. */
+static void test_balanced_weights_are_those_of_the_training_rows(void **state)
+{
+    (void)state;
+    struct finished balanced, listed;
+    prepare(&balanced, made_up_data(90, 4, 3, 0),
+            "{" LAYERS ", 'epochs': 2, 'loss': {'type': 'cross_entropy',"
+            " 'class_weights': 'balanced'}}");
+    finish(&balanced);
+    const struct pipeline *pipeline = balanced.fixture.pipeline;
+    size_t rows = pipeline_rows(pipeline, IN_TRAIN);
+    float x[90 * 4];
+    int32_t labels[90];
+    double counts[3] = {0};
+    pipeline_fill(pipeline, IN_TRAIN, NULL, 0, rows, x, labels);
+    for (size_t i = 0; i < rows; i++)
+        counts[labels[i]]++;
+    char spec[512];
+    snprintf(spec, sizeof spec,
+             "{" LAYERS ", 'epochs': 2, 'loss': {'type': 'cross_entropy',"
+             " 'class_weights': [%.17g, %.17g, %.17g]}}",
+             (double)rows / (3 * counts[0]), (double)rows / (3 * counts[1]),
+             (double)rows / (3 * counts[2]));
+    prepare(&listed, made_up_data(90, 4, 3, 0), spec);
+    finish(&listed);
+    assert_int_equal(balanced.bytes, listed.bytes);
+    assert_memory_equal(balanced.exported, listed.exported, listed.bytes);
+    release(&listed);
+    release(&balanced);
+}
+
 /* What the results say of the test split is what the kept network does with its rows. */
 static void test_numbers_are_learned_and_scored_in_their_own_units(void **state)
 {
@@ -362,6 +421,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes_are_learned),
+        cmocka_unit_test(test_splits_of_classes_have_their_metrics),
+        cmocka_unit_test(test_balanced_weights_are_those_of_the_training_rows),
         cmocka_unit_test(test_numbers_are_learned_and_scored_in_their_own_units),
         cmocka_unit_test(test_two_runs_of_a_spec_give_the_same_bytes),
         cmocka_unit_test(test_how_often_metrics_are_logged_does_not_change_the_weights),

@@ -363,10 +363,25 @@ static void test_impossible_states_are_refused_even_with_a_right_crc(void **stat
         size_t offset; /* of a 64-bit field behind the header */
         int64_t value;
     } lies[] = {
-        {0, -1}, {0, 7},         {0, INT64_MAX},  {1, -1},         {1, 6},
-        {2, 16}, {2, INT64_MIN}, {3, -5},         {3, INT64_MAX},  {5, -1},
-        {15, 2}, {16, -1},       {17, INT64_MIN}, {18, INT64_MAX}, {18, -1},
-        {21, 3}, {22, -1},       {23, INT64_MIN}, {36, -1},
+        {0, -1},
+        {0, 7},
+        {0, INT64_MAX},
+        {1, -1},
+        {1, 6},
+        {2, 16},
+        {2, INT64_MIN},
+        {3, -5},
+        {3, INT64_MAX},
+        {6, -1},
+        {16, 2},
+        {17, -1},
+        {18, INT64_MIN},
+        {19, INT64_MAX},
+        {19, -1},
+        {22, 3},
+        {23, -1},
+        {24, INT64_MIN},
+        {25 + FIGURE_COUNT, -1},
     };
     struct job job;
     job_open(&job, "");

@@ -39,7 +39,7 @@ static void test_only_dataset_and_model_are_needed(void **state)
         "\"linear\","
         "\"use_bias\":true,\"kernel_initializer\":\"glorot_uniform\","
         "\"bias_initializer\":\"zeros\",\"l2\":0}]},\"loss\":{\"type\":\"cross_entropy\","
-        "\"label_smoothing\":0}"
+        "\"label_smoothing\":0,\"class_weights\":null}"
         ","
         "\"optimizer\":{\"type\":\"adam\",\"learning_rate\":0.001,\"beta_1\":0.9,"
         "\"beta_2\":0.999,\"epsilon\":1e-8,\"weight_decay\":0},"

@@ -31,11 +31,12 @@ static void test_losses_and_their_aliases(void **state)
         const char *canonical;
     } rows[] = {
         {TITANIC(""), facts_of_titanic, LOSS_CROSS_ENTROPY,
-         "{'type':'cross_entropy','label_smoothing':0}"},
+         "{'type':'cross_entropy','label_smoothing':0,'class_weights':null}"},
         {TITANIC(",'loss':'auto'"), facts_of_titanic, LOSS_CROSS_ENTROPY,
-         "{'type':'cross_entropy','label_smoothing':0}"},
+         "{'type':'cross_entropy','label_smoothing':0,'class_weights':null}"},
         {TITANIC(",'loss':{'type':'sparse_categorical_crossentropy'}"), facts_of_titanic,
-         LOSS_CROSS_ENTROPY, "{'type':'cross_entropy','label_smoothing':0}"},
+         LOSS_CROSS_ENTROPY,
+         "{'type':'cross_entropy','label_smoothing':0,'class_weights':null}"},
         {TITANIC(",'loss':'binary_crossentropy'"), facts_of_titanic,
          LOSS_BINARY_CROSS_ENTROPY, "{'type':'binary_cross_entropy','pos_weight':1}"},
         {HOUSES(""), facts_of_houses, LOSS_MSE, "{'type':'mse'}"},
@@ -45,9 +46,9 @@ static void test_losses_and_their_aliases(void **state)
          "{'type':'huber','delta':0.5}"},
         {TITANIC(",'loss':{'type':'cross_entropy','label_smoothing':0.1}"),
          facts_of_titanic, LOSS_CROSS_ENTROPY,
-         "{'type':'cross_entropy','label_smoothing':0.1}"},
+         "{'type':'cross_entropy','label_smoothing':0.1,'class_weights':null}"},
         {TITANIC(",'loss':'focal'"), facts_of_titanic, LOSS_FOCAL,
-         "{'type':'focal','gamma':2}"},
+         "{'type':'focal','gamma':2,'class_weights':null}"},
         {HOUSES(",'loss':'log_cosh'"), facts_of_houses, LOSS_LOG_COSH,
          "{'type':'log_cosh'}"},
         {HOUSES(",'loss':'huber'"), facts_of_houses, LOSS_HUBER,
@@ -61,6 +62,67 @@ static void test_losses_and_their_aliases(void **state)
             assert_true(spec->loss.delta > 0);
         job_spec_free(spec);
     }
+}
+
+static void test_class_weights_may_be_named_listed_or_balanced(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *weights;
+        double first, second;
+        bool balanced;
+    } rows[] = {{"{'1':2.5}", 1, 2.5, false},
+                {"[0.5,3]", 0.5, 3, false},
+                {"'balanced'", 1, 1, true}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char job[512];
+        snprintf(job, sizeof(job), TITANIC(",'loss':{'type':'focal','class_weights':%s}"),
+                 rows[i].weights);
+        struct job_spec *spec = sample_spec(job, facts_of_titanic);
+        assert_true(spec->loss.class_weights[0] == rows[i].first);
+        assert_true(spec->loss.class_weights[1] == rows[i].second);
+        assert_int_equal(spec->loss.balanced, rows[i].balanced);
+        assert_canonical(spec, "loss/class_weights", rows[i].weights);
+        job_spec_free(spec);
+    }
+    struct job_spec *spec = sample_spec(TITANIC(""), facts_of_titanic);
+    assert_null(spec->loss.class_weights);
+    job_spec_free(spec);
+}
+
+static void test_wrong_class_weights_are_pointed_at(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *loss, *pointer, *phrase;
+    } rows[] = {
+        {"{'type':'focal','class_weights':'even'}", "/loss/class_weights",
+         "expected \"balanced\""},
+        {"{'type':'focal','class_weights':{}}", "/loss/class_weights", "found {}"},
+        {"{'type':'focal','class_weights':[1,2,3]}", "/loss/class_weights",
+         "expected 2 weights"},
+        {"{'type':'focal','class_weights':[1,0]}", "/loss/class_weights/1",
+         "expected a number above 0"},
+        {"{'type':'cross_entropy','class_weights':{'0':'x'}}", "/loss/class_weights/0",
+         "found \"x\""},
+        {"{'type':'cross_entropy','class_weights':{'2':1}}", "/loss/class_weights/2",
+         "expected a label of the target"},
+        {"{'type':'binary_cross_entropy','class_weights':'balanced'}",
+         "/loss/class_weights", "unknown key"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char job[512];
+        snprintf(job, sizeof(job), TITANIC(",'loss':%s"), rows[i].loss);
+        assert_violation(job, facts_of_titanic, rows[i].pointer, rows[i].phrase);
+    }
+    assert_violation(TITANIC(",'early_stopping':{'monitor':'val_top5_accuracy'}"),
+                     facts_of_titanic, "/early_stopping/monitor", "more than 5");
+    assert_violation(
+        "{'dataset':'d','model':{'layers':[{'type':'dense','units':'auto'}]},"
+        "'early_stopping':{'monitor':'val_auc'}}",
+        facts_of_images, "/early_stopping/monitor", "which is for 2");
+    assert_violation(HOUSES(",'early_stopping':{'monitor':'val_f1'}"), facts_of_houses,
+                     "/early_stopping/monitor", "because the target is a number");
 }
 
 static void test_one_unit_and_two_classes_mean_binary_cross_entropy(void **state)
@@ -286,6 +348,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_losses_and_their_aliases),
+        cmocka_unit_test(test_class_weights_may_be_named_listed_or_balanced),
+        cmocka_unit_test(test_wrong_class_weights_are_pointed_at),
         cmocka_unit_test(test_one_unit_and_two_classes_mean_binary_cross_entropy),
         cmocka_unit_test(test_optimizers_have_the_usual_defaults),
         cmocka_unit_test(test_schedules_have_their_defaults),
