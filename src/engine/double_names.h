@@ -66,6 +66,7 @@
 #define graph_node_count graph_node_count_double
 #define graph_output_width graph_output_width_double
 #define graph_plan_memory graph_plan_memory_double
+#define graph_shares_later graph_shares_later_double
 #define graph_size graph_size_double
 #define graph_tensor graph_tensor_double
 #define graph_tensor_count graph_tensor_count_double

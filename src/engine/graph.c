@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Keeps every byte count of a flat buffer or an arena far from overflow. */
 #define MAX_REALS (SIZE_MAX / 64)
@@ -34,6 +35,32 @@ static void add_params(struct node *node)
     node->param_count = node->layer->param_count;
 }
 
+/* The node whose params[0] the node's own is: itself, or an earlier one. */
+static int weight_owner(const struct graph *graph, int index)
+{
+    const struct layer *layer = &graph->model->layers[index];
+    return layer->shares ? layer->owner : index;
+}
+
+bool graph_shares_later(const struct graph *graph, const struct node *node, int after)
+{
+    for (int n = after + 1; n < graph->node_count; n++) {
+        if (n != node->index && graph->model->layers[n].shares &&
+            weight_owner(graph, n) == weight_owner(graph, node->index))
+            return true;
+    }
+    return false;
+}
+
+static void share_tensor(struct graph *graph, struct node *node)
+{
+    struct tensor *tensor = &node->params[0];
+    assert(node->layer->owner < node->index);
+    tensor->owner = &graph->nodes[node->layer->owner].params[0];
+    assert(tensor->owner->count == tensor->count && !tensor->owner->owner);
+    memcpy(tensor->axes, tensor->owner->axes, sizeof(tensor->axes));
+}
+
 static int compile_node(struct graph *graph, int index, struct error *err)
 {
     const struct layer *layer = &graph->model->layers[index];
@@ -56,6 +83,8 @@ static int compile_node(struct graph *graph, int index, struct error *err)
     }
     node->width = (size_t)shape_elements(&layer->output);
     add_params(node);
+    if (layer->shares)
+        share_tensor(graph, node);
     if (node->op->config_size > 0) {
         node->config = mem_alloc(node->op->config_size);
         if (!node->config)
@@ -68,7 +97,8 @@ static int compile_node(struct graph *graph, int index, struct error *err)
     }
     node->deferred = graph->options.training && graph->options.defer_from > 0 &&
                      node->flags & OP_DEFERS_GRADIENT &&
-                     node->params[0].count >= graph->options.defer_from;
+                     node->params[0].count >= graph->options.defer_from &&
+                     !layer->shares && !graph_shares_later(graph, node, index);
     graph->unit_count += node_units(node);
     return 0;
 }
@@ -82,6 +112,11 @@ static int place_tensors(struct graph *graph, bool trained, struct error *err)
             struct tensor *tensor = &node->params[p];
             if (tensor->spec->trainable != trained)
                 continue;
+            if (tensor->owner) { /* placed before; exported under both names */
+                tensor->offset = tensor->owner->offset;
+                graph->exported_count += tensor->count;
+                continue;
+            }
             if (tensor->count > MAX_REALS - graph->size - GRAPH_ALIGN)
                 return error_set(err, ERR_TOO_LARGE,
                                  "the parameters do not fit in memory");

@@ -37,6 +37,9 @@ struct node_plan {
     int input_gradients[LAYER_MAX_INPUTS]; /* buffer to write to, or NO_BUFFER: not wanted
                                             */
     bool add[LAYER_MAX_INPUTS]; /* that buffer is then added to the value's gradient */
+    /* Where the gradient of params[0] goes to be added to that which a later node wrote,
+     * whose weight is the same; NO_BUFFER: to its place. */
+    int shared_gradient;
 };
 
 struct graph {
@@ -59,6 +62,9 @@ struct graph {
 /* Fills in values, plans, buffers and arena_size. */
 int graph_plan_memory(struct graph *graph, struct error *err)
     __attribute__((warn_unused_result));
+
+/* True if params[0] of the node is that of a node that lies after `after`, too. */
+bool graph_shares_later(const struct graph *graph, const struct node *node, int after);
 
 /* Units of a node (see run_activation). */
 size_t node_units(const struct node *node);

@@ -128,6 +128,8 @@ int graph_initialize(const struct graph *graph, uint64_t seed, real *ret_paramet
         for (int p = 0; p < node->param_count && rc == 0; p++) {
             struct rng rng;
             rng_init(&rng, seed, RNG_INITIALIZER, index++);
+            if (node->params[p].owner)
+                continue;
             rc = initialize_tensor(&node->params[p], &rng,
                                    ret_parameters + node->params[p].offset, err);
         }

@@ -203,6 +203,10 @@ static void plan_nodes(struct planner *planner)
         if (node->saved_width > 0 && graph->options.training)
             plan->saved = add_rows(planner, node->saved_width, n,
                                    node->deferred ? planner->end_time : back);
+        plan->shared_gradient = NO_BUFFER;
+        if (plan->backward && node->param_count > 0 && graph_shares_later(graph, node, n))
+            plan->shared_gradient =
+                add_buffer(planner, node->params[0].count, back, back);
         if (node->scratch > 0)
             plan->forward_scratch = add_buffer(planner, node->scratch, n, n);
         if (node->scratch > 0 && plan->backward)
@@ -269,7 +273,7 @@ int graph_plan_memory(struct graph *graph, struct error *err)
 {
     size_t nodes = (size_t)graph->node_count, most = 2;
     for (size_t n = 0; n < nodes; n++)
-        most += 5 + (size_t)graph->nodes[n].input_count;
+        most += 6 + (size_t)graph->nodes[n].input_count;
     struct planner planner = {.graph = graph,
                               .loss_time = graph->node_count,
                               .end_time = 2 * graph->node_count + 1};

@@ -40,6 +40,9 @@ struct tensor {
     /* The engine's order of PyTorch's axes, outermost first: {1, 0} for a dense weight,
      * which PyTorch has as [out, in] and the engine as [in, out]. */
     int axes[SHAPE_MAX_RANK];
+    /* The tensor of an earlier node whose numbers these are, in its order of axes; NULL:
+     * they are the tensor's own. */
+    const struct tensor *owner;
 };
 
 /* A compiled layer. Immutable while the graph runs. */
@@ -89,8 +92,8 @@ struct op {
     unsigned flags;     /* enum op_flags */
     size_t config_size; /* bytes of node->config */
     /* Reads the layer's attributes and says the memory needed for max_rows rows. Sets
-     * params[i].axes where they are not PyTorch's, takes away flags that do not hold for
-     * this layer. May be NULL. */
+     * params[i].axes where they are not PyTorch's and the tensor has no owner, takes away
+     * flags that do not hold for this layer. May be NULL. */
     int (*plan)(struct node *node, size_t max_rows, struct error *err);
     void (*forward)(const struct node *node, const struct op_call *call);
     void (*backward)(const struct node *node, const struct op_call *call);

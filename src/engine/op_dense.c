@@ -7,6 +7,8 @@
  *
  *   x: [rows, in]   W: [in, out]   b: [out]   y: [rows, out]
  *   dx = dy Wᵀ      dW = xᵀ dy     db = column sums of dy
+ *
+ * A weight that is shared with an embedding lies as that one has it, [out, in].
  */
 #include "gemm.h"
 #include "kernels.h"
@@ -17,6 +19,7 @@ enum { WEIGHT, BIAS };
 struct dense_config {
     size_t in, out;
     size_t positions; /* rows of the product for one row of the batch */
+    bool transposed;  /* W is [out, in], as its owner has it */
 };
 
 static int dense_plan(struct node *node, size_t max_rows, struct error *err)
@@ -28,8 +31,11 @@ static int dense_plan(struct node *node, size_t max_rows, struct error *err)
     config->out = (size_t)weight->dims[0];
     config->in = (size_t)weight->dims[1];
     config->positions = node->width / config->out;
-    node->params[WEIGHT].axes[0] = 1;
-    node->params[WEIGHT].axes[1] = 0;
+    if (!node->params[WEIGHT].owner) {
+        node->params[WEIGHT].axes[0] = 1;
+        node->params[WEIGHT].axes[1] = 0;
+    }
+    config->transposed = node->params[WEIGHT].axes[0] == 0;
     return 0;
 }
 
@@ -39,35 +45,38 @@ static void dense_forward(const struct node *node, const struct op_call *call)
     size_t rows = call->rows * config->positions;
     if (node->param_count > BIAS)
         row_fill(call->y, call->params[BIAS], rows, config->out);
-    gemm_nn(&(struct gemm){
+    (config->transposed ? gemm_nt : gemm_nn)(&(struct gemm){
         .m = rows,
         .n = config->out,
         .k = config->in,
         .a = call->x[0],
         .lda = config->in,
         .b = call->params[WEIGHT],
-        .ldb = config->out,
+        .ldb = config->transposed ? config->in : config->out,
         .beta = node->param_count > BIAS,
         .c = call->y,
         .ldc = config->out,
     });
 }
 
-/* Rows [first, first + count) of dW; row `first` is at `gradient`. */
+/* Rows [first, first + count) of dW, or of its transpose where that is how W lies; row
+ * `first` is at `gradient`. */
 static void weight_gradient(const struct dense_config *config, const struct op_call *call,
                             size_t first, size_t count, real *gradient, bool add)
 {
+    bool transposed = config->transposed;
+    size_t columns = transposed ? config->in : config->out;
     gemm_tn(&(struct gemm){
         .m = count,
-        .n = config->out,
+        .n = columns,
         .k = call->rows * config->positions,
-        .a = call->x[0] + first,
-        .lda = config->in,
-        .b = call->dy,
-        .ldb = config->out,
+        .a = (transposed ? call->dy : call->x[0]) + first,
+        .lda = transposed ? config->out : config->in,
+        .b = transposed ? call->x[0] : call->dy,
+        .ldb = columns,
         .beta = add,
         .c = gradient,
-        .ldc = config->out,
+        .ldc = columns,
     });
 }
 
@@ -76,18 +85,19 @@ static void dense_backward(const struct node *node, const struct op_call *call)
     const struct dense_config *config = node->config;
     size_t rows = call->rows * config->positions;
     if (!node->deferred)
-        weight_gradient(config, call, 0, config->in, call->gradients[WEIGHT], false);
+        weight_gradient(config, call, 0, config->transposed ? config->out : config->in,
+                        call->gradients[WEIGHT], false);
     if (node->param_count > BIAS)
         column_sum(call->dy, rows, config->out, call->gradients[BIAS]);
     if (call->dx[0])
-        gemm_nt(&(struct gemm){
+        (config->transposed ? gemm_nn : gemm_nt)(&(struct gemm){
             .m = rows,
             .n = config->in,
             .k = config->out,
             .a = call->dy,
             .lda = config->out,
             .b = call->params[WEIGHT],
-            .ldb = config->out,
+            .ldb = config->transposed ? config->in : config->out,
             .beta = 0,
             .c = call->dx[0],
             .ldc = config->in,

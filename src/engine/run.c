@@ -216,8 +216,13 @@ void run_backward(struct run *run, const real *parameters, real *gradients)
             call->params[p] = parameters + node->params[p].offset;
             call->gradients[p] = gradients + node->params[p].offset;
         }
+        real *shared = place(run, graph->plans[n].shared_gradient);
+        if (shared)
+            call->gradients[0] = shared;
         call->scratch = place(run, graph->plans[n].backward_scratch);
         node->op->backward(node, call);
+        if (shared)
+            vector_add(gradients + node->params[0].offset, shared, node->params[0].count);
         add_input_gradients(run, n);
     }
 }

@@ -8,8 +8,9 @@ static json_t *layer_json(const struct layer *layer, struct violations *violatio
 {
     int64_t parameters = 0;
     for (int i = 0; i < layer->param_count; i++)
-        parameters +=
-            layer->params[i].trainable ? shape_elements(&layer->params[i].shape) : 0;
+        parameters += layer->params[i].trainable && !layer->params[i].shared
+                          ? shape_elements(&layer->params[i].shape)
+                          : 0;
     json_t *json = json_object();
     canonical_set(json, "name", json_string(layer->name), violations);
     canonical_set(json, "type", json_string(layer->type->name), violations);

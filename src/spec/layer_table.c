@@ -33,6 +33,7 @@ const struct layer_type layer_table[] = {
      .op = "dense",
      .keys = dense_keys,
      .takes_activation = true,
+     .may_share = true,
      .infer = dense_infer},
     {.name = "activation", .op = NULL, .infer = same_infer},
     {.name = "dropout", .op = "dropout", .keys = dropout_keys, .infer = same_infer},

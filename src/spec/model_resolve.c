@@ -153,6 +153,8 @@ static int drop_unneeded(struct model_spec *model)
             if (layer->inputs[k] != MODEL_INPUT)
                 layer->inputs[k] = moved[layer->inputs[k]];
         }
+        if (layer->shares)
+            layer->owner = moved[layer->owner];
         if (kept != i)
             model->layers[kept] = *layer;
         kept++;
@@ -185,7 +187,7 @@ static int add_costs(struct model_spec *model, const struct layer *layer,
                      struct violations *violations)
 {
     for (int i = 0; i < layer->param_count; i++) {
-        if (layer->params[i].trainable)
+        if (layer->params[i].trainable && !layer->params[i].shared)
             model->parameter_count += shape_elements(&layer->params[i].shape);
         if (check_initializer(layer, &layer->params[i], violations) != 0)
             return ERR_INVALID;

@@ -14,6 +14,7 @@
 
 #define LAYER_NAME_MAX_BYTES 100 /* leaves room for ".activation" */
 #define INPUT_NAME "input"
+#define SHARED_WEIGHTS "shared_weights"
 #define ENTRIES_PER_LAYER 3 /* itself, its activation, its projection */
 #define EXPANDED_LAYERS 5   /* so many layers' entries has a type that expands */
 
@@ -211,6 +212,31 @@ static int read_inputs(const struct layer_reader *reader, const json_t *json,
     return rc;
 }
 
+/* The layer that "shared_weights" names; whether its weight fits is seen with the
+ * shapes. */
+static int read_sharing(const struct layer_reader *reader, const json_t *json,
+                        struct layer *layer)
+{
+    const json_t *value = json_object_get(json, SHARED_WEIGHTS);
+    if (!value || !layer->type->may_share)
+        return 0;
+    const char *name = json_string_value(value);
+    const struct model_spec *model = reader->model;
+    for (int i = 0; name && i < model->layer_count; i++) {
+        if (strcmp(model->layers[i].name, name) != 0)
+            continue;
+        layer->shares = true;
+        layer->owner = model->layers[i].shares ? model->layers[i].owner : i;
+        return 0;
+    }
+    char at[POINTER_SIZE], found[FOUND_SIZE];
+    return violations_add(
+        reader->violations, pointer_key(at, layer->pointer, SHARED_WEIGHTS),
+        "expected the name of an embedding or dense layer that comes before this one, "
+        "found %s",
+        found_text(value, found));
+}
+
 /* ---- layers ---- */
 
 /* "activation": "relu" of a layer becomes a layer of its own, with default attributes. */
@@ -242,15 +268,18 @@ static int read_attributes(struct layer_reader *reader, const json_t *json,
                            bool long_form, json_t *canonical)
 {
     static const char *const plain_keys[] = {"type", "name", "inputs", NULL};
+    static const char *const sharing_keys[] = {"type", "name", "inputs", SHARED_WEIGHTS,
+                                               NULL};
     static const char *const activation_keys[] = {"type", "name", "inputs", "function",
                                                   NULL};
     static const char *const block_keys[] = {"type", "name", "inputs", "layers", NULL};
     static const char *const expanded_keys[] = {"type",   "name",         "inputs",
                                                 "layers", LAYER_WIDENING, NULL};
-    const char *const *others = list->expanded       ? expanded_keys
-                                : long_form          ? activation_keys
-                                : layer->type->nests ? block_keys
-                                                     : plain_keys;
+    const char *const *others = list->expanded           ? expanded_keys
+                                : long_form              ? activation_keys
+                                : layer->type->nests     ? block_keys
+                                : layer->type->may_share ? sharing_keys
+                                                         : plain_keys;
     struct violations *violations = reader->violations;
     bool activation = is_activation(layer->type->name);
     canonical_set(canonical, "type",
@@ -260,6 +289,9 @@ static int read_attributes(struct layer_reader *reader, const json_t *json,
     json_t *inputs = json_object_get(json, "inputs");
     if (inputs)
         canonical_set(canonical, "inputs", json_incref(inputs), violations);
+    json_t *shared = json_object_get(json, SHARED_WEIGHTS);
+    if (shared)
+        canonical_set(canonical, SHARED_WEIGHTS, json_incref(shared), violations);
     if (activation)
         canonical_set(canonical, "function", json_string(layer->type->name), violations);
     return attrs_read(json, layer->pointer, layer->type->keys, others, &layer->attrs,
@@ -353,6 +385,8 @@ static int read_layer(struct layer_reader *reader, const json_t *json,
     layer->op = layer->type->op;
     int rc = read_attributes(reader, json, list, layer, long_form, canonical);
     if (read_inputs(reader, json, list, layer) != 0)
+        rc = ERR_INVALID;
+    if (read_sharing(reader, json, layer) != 0)
         rc = ERR_INVALID;
     if (list->expanded) {
         layer->widening = (int)json_integer_value(json_object_get(json, LAYER_WIDENING));

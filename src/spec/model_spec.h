@@ -63,6 +63,7 @@ struct param_spec {
     double scale;   /* of the initializer, worked out from fan in and fan out */
     bool trainable; /* false: state that the layer keeps itself (running statistics) */
     bool decays;    /* weight decay and L2 apply (not for biases and norms) */
+    bool shared;    /* its numbers are those of the first tensor of the layer's owner */
 };
 
 struct layer_type;
@@ -79,6 +80,10 @@ struct layer {
      * `sized_by` (or MODEL_INPUT), times this; 0: any other layer. */
     int widening;
     int sized_by;
+    /* "shared_weights": params[0] is that of the entry `owner`, which comes before and
+     * shares none itself. */
+    bool shares;
+    int owner;
     int input_count;
     int inputs[LAYER_MAX_INPUTS]; /* indices of earlier layers, or MODEL_INPUT */
     struct shape output;
@@ -142,6 +147,7 @@ struct layer_type {
     const char *auto_bias;  /* what "bias_initializer": "auto" means unless the kernel is
                                "pytorch"; NULL: "zeros" */
     bool joins;             /* needs "inputs", two names or more */
+    bool may_share;         /* has the key "shared_weights" */
     bool nests;             /* a block with "layers" of its own, to whose output its input
                                is added */
     int (*infer)(const struct model_spec *model, int index, struct layer *layer,

@@ -155,6 +155,26 @@ static void test_transformer_blocks(void **state)
     }
 }
 
+/* An embedding with its dense layer, and dense layers among themselves. */
+static void test_shared_weights(void **state)
+{
+    (void)state;
+    for (int length = 1; length <= MOST_POSITIONS; length++) {
+        char layers[512];
+        snprintf(layers, sizeof(layers),
+                 "[{'type': 'embedding', 'name': 'tokens', 'output_dim': 4}, {'type': "
+                 "'transformer_block', 'num_heads': 2}, {'type': 'dense', 'units': 7, "
+                 "'use_bias': %s, 'shared_weights': 'tokens'}]",
+                 length % 2 ? "true" : "false");
+        check_tokens(layers, length, (size_t)(1 + length % 3));
+        check_numbers("[{'type': 'tanh'}, {'type': 'dense', 'name': 'a', 'units': 4}, "
+                      "{'type': 'silu'}, {'type': 'dense', 'units': 4, 'name': 'b', "
+                      "'shared_weights': 'a'}, {'type': 'silu'}, {'type': 'dense', "
+                      "'units': 4, 'shared_weights': 'b'}]",
+                      length, 4, 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_attention_with_heads_of_another_size_and_dropout),
         cmocka_unit_test(test_attention_over_long_sequences),
         cmocka_unit_test(test_transformer_blocks),
+        cmocka_unit_test(test_shared_weights),
         cmocka_unit_test(test_tokens_and_positions_through_attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

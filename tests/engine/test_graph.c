@@ -328,6 +328,35 @@ static void test_observing_gives_the_statistics_of_each_output(void **state)
     model_spec_release(&model);
 }
 
+/* Two names, one tensor: once among the parameters, twice in what is exported. */
+static void test_a_shared_weight_is_one_tensor_with_two_names(void **state)
+{
+    (void)state;
+    struct model_spec model = core_text_model(
+        "[{'type': 'embedding', 'output_dim': 3, 'name': 'tokens'}, {'type': 'tanh'},"
+        " {'type': 'dense', 'units': 4, 'shared_weights': 'tokens'}]",
+        DIMS(2), 4);
+    struct graph *graph = compile(&model, 2, true);
+    assert_int_equal(model.parameter_count, 12 + 4);
+    assert_int_equal(graph_tensor_count(graph), 2);
+    assert_int_equal(graph_size(graph), 32);
+    assert_int_equal(graph_exported_count(graph), 12 + 12 + 4);
+    const struct tensor *own = &graph_node(graph, 0)->params[0];
+    const struct tensor *shared = &graph_node(graph, 2)->params[0];
+    assert_int_equal(shared->offset, own->offset);
+    float *parameters = floats(32), *again = floats(32), exported[28];
+    graph_initialize(graph, 7, parameters);
+    graph_export(graph, parameters, exported);
+    assert_memory_equal(exported, parameters + own->offset, 12 * sizeof(float));
+    assert_memory_equal(exported + 12, exported, 12 * sizeof(float));
+    graph_import(graph, exported, again);
+    assert_memory_equal(again, parameters, 32 * sizeof(float));
+    free(parameters);
+    free(again);
+    graph_free(graph);
+    model_spec_release(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_inference_is_the_same_in_both_kinds_of_graph),
         cmocka_unit_test(test_a_row_does_not_depend_on_the_rows_beside_it),
         cmocka_unit_test(test_observing_gives_the_statistics_of_each_output),
+        cmocka_unit_test(test_a_shared_weight_is_one_tensor_with_two_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Transformer blocks: what they are short for. */
+/* Transformer blocks: what they are short for; weights that layers share. */
 #include "sample_facts.h"
 
 #include <setjmp.h>
@@ -156,12 +156,66 @@ static void test_what_does_not_fit_is_said_at_the_block(void **state)
         assert_violation(rows[i].job, facts_of_signals, rows[i].pointer, rows[i].phrase);
 }
 
+static void test_shared_weights_are_counted_once(void **state)
+{
+    (void)state;
+    struct job_spec *spec = sample_spec(
+        SIGNALS("{'type':'relu'},{'type':'dense','units':4,'name':'a'},"
+                "{'type':'residual','layers':[{'type':'relu'}]},"
+                "{'type':'dense','units':4,'name':'b','shared_weights':'a'},"
+                "{'type':'dense','units':4,'shared_weights':'b','use_bias':false}" LAST),
+        facts_of_signals);
+    const struct model_spec *model = &spec->model;
+    assert_int_equal(model->parameter_count, 16 + 4 + 4 + 3 * 64 + 3);
+    assert_canonical(spec, "model/layers/3/shared_weights", "'a'");
+    assert_string_equal(model->layers[4].name, "b");
+    assert_true(model->layers[4].shares && model->layers[4].owner == 1);
+    assert_true(model->layers[5].shares && model->layers[5].owner == 1);
+    assert_true(model->layers[4].params[0].shared && !model->layers[1].params[0].shared);
+    job_spec_free(spec);
+}
+
+static void test_weights_that_cannot_be_shared_are_violations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *layers, *pointer, *phrase;
+    } rows[] = {
+        {"{'type':'dense','units':4,'shared_weights':'x'}",
+         "/model/layers/1/shared_weights", "comes before this one, found \"x\""},
+        {"{'type':'dense','units':4,'shared_weights':7}",
+         "/model/layers/1/shared_weights", "found 7"},
+        {"{'type':'dense','units':4,'name':'x','shared_weights':'x'}",
+         "/model/layers/1/shared_weights", "found \"x\""},
+        {"{'type':'dense','units':4,'shared_weights':'layers.0'}",
+         "/model/layers/1/shared_weights", "\"layers.0\", which is none"},
+        {"{'type':'layer_norm','name':'n'},{'type':'dense','units':4,'shared_weights':'n'"
+         "}",
+         "/model/layers/2/shared_weights", "\"n\", which is none"},
+        {"{'type':'dense','units':5,'name':'a'},{'type':'dense','units':4,"
+         "'shared_weights':'a'}",
+         "/model/layers/2/shared_weights", "the shape [4, 5], as this one's, found"},
+        {"{'type':'dense','units':4,'name':'a'},{'type':'dense','units':4,'l2':0.1,"
+         "'shared_weights':'a'}",
+         "/model/layers/2/l2", "the weight is that of \"a\", found 0.1"},
+        {"{'type':'layer_norm','shared_weights':'a'}", "/model/layers/1/shared_weights",
+         ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char job[512];
+        snprintf(job, sizeof(job), SIGNALS("{'type':'relu'},%s" LAST), rows[i].layers);
+        assert_violation(job, facts_of_signals, rows[i].pointer, rows[i].phrase);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_block_has_the_parts_of_an_encoder_layer),
         cmocka_unit_test(test_attention_has_pytorchs_tensors),
         cmocka_unit_test(test_the_canonical_spec_keeps_what_was_written),
+        cmocka_unit_test(test_shared_weights_are_counted_once),
+        cmocka_unit_test(test_weights_that_cannot_be_shared_are_violations),
         cmocka_unit_test(test_what_does_not_fit_is_said_at_the_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
