@@ -24,7 +24,9 @@
 
 #define SPEC                                                                             \
     "{'model': {'layers': [{'type': 'dense', 'units': 12, 'activation': 'gelu',"         \
-    " 'l2': 0.001}, {'type': 'dropout', 'rate': 0.4}, {'type': 'dense', 'units':"        \
+    " 'l2': 0.001}, {'type': 'dropout', 'rate': 0.4}, {'type': 'dense', 'units': 12,"    \
+    " 'name': 'a'}, {'type': 'dense', 'units': 12, 'activation': 'tanh',"                \
+    " 'shared_weights': 'a'}, {'type': 'dense', 'units':"                                \
     " 'auto'}]}, 'batch_size': 16, 'epochs': 6, 'seed': 11, 'log_every_steps': 2%s}"
 
 struct job {
