@@ -345,7 +345,7 @@ static void test_a_shared_weight_is_one_tensor_with_two_names(void **state)
     const struct tensor *shared = &graph_node(graph, 2)->params[0];
     assert_int_equal(shared->offset, own->offset);
     float *parameters = floats(32), *again = floats(32), exported[28];
-    graph_initialize(graph, 7, parameters);
+    assert_int_equal(graph_initialize(graph, 7, parameters, NULL), 0);
     graph_export(graph, parameters, exported);
     assert_memory_equal(exported, parameters + own->offset, 12 * sizeof(float));
     assert_memory_equal(exported + 12, exported, 12 * sizeof(float));
