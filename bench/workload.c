@@ -10,11 +10,17 @@
 #include <string.h>
 
 #define CHUNK_VALUES 4096
+#define FIRST_LETTER '0' /* of a text */
 #define MEMORY_MB 8192
 
 static int64_t integer(const struct workload *workload, const char *key)
 {
     return json_integer_value(json_object_get(workload->json, key));
+}
+
+static bool is_text(const struct workload *workload)
+{
+    return workload->samples_per_row > 1;
 }
 
 static int64_t features(const struct workload *workload)
@@ -42,6 +48,8 @@ int workload_find(const char *name, struct workload *ret_workload, struct error 
         workload.rows = integer(&workload, "rows");
         workload.classes = integer(&workload, "classes");
         workload.epochs = integer(&workload, "epochs");
+        if (json_object_get(workload.json, "context_length"))
+            workload.samples_per_row = integer(&workload, "context_length");
         workload.flops = json_number_value(json_object_get(workload.json, "flops"));
         *ret_workload = workload;
         return 0;
@@ -93,8 +101,49 @@ static int write_labels(struct dataset_writer *writer, const struct workload *wo
     return 0;
 }
 
+static int64_t text_bytes(const struct workload *workload)
+{
+    return workload->rows * workload->samples_per_row + 1;
+}
+
+/* Letters drawn at random, but that each comes once at the start. */
+static int write_letters(struct dataset_writer *writer, const struct workload *workload,
+                         struct error *err)
+{
+    struct rng rng;
+    rng_init(&rng, 1, RNG_SAMPLE, 0);
+    for (int64_t i = 0; i < text_bytes(workload); i++) {
+        uint32_t drawn = rng_below(&rng, (uint32_t)workload->classes);
+        uint32_t which = i < workload->classes ? (uint32_t)i : drawn;
+        unsigned char letter = (unsigned char)(FIRST_LETTER + which);
+        int rc = dataset_writer_append(writer, 0, &letter, 1, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int write_text(const struct workload *workload, int fd, struct error *err)
+{
+    struct dataset_array array = {.part = PART_TRAIN,
+                                  .column = DATASET_FEATURES,
+                                  .element = ELEMENT_UINT8,
+                                  .rank = 1,
+                                  .dims = {text_bytes(workload)}};
+    struct dataset_writer *writer = NULL;
+    int rc = dataset_writer_open(fd, &array, 1, &writer, err);
+    if (rc == 0)
+        rc = write_letters(writer, workload, err);
+    if (rc == 0)
+        rc = dataset_writer_finish(writer, err);
+    dataset_writer_free(writer);
+    return rc;
+}
+
 int workload_write_dataset(const struct workload *workload, int fd, struct error *err)
 {
+    if (is_text(workload))
+        return write_text(workload, fd, err);
     struct dataset_array arrays[2] = {
         {.part = PART_TRAIN,
          .column = DATASET_FEATURES,
@@ -122,8 +171,22 @@ int workload_write_dataset(const struct workload *workload, int fd, struct error
     return rc;
 }
 
+static json_t *text_facts(const struct workload *workload)
+{
+    char alphabet[128] = "";
+    for (int64_t i = 0; i < workload->classes; i++)
+        alphabet[i] = (char)(FIRST_LETTER + i);
+    json_int_t bytes = (json_int_t)text_bytes(workload);
+    return json_pack("{s:s, s:{s:I, s:i}, s:[], s:{s:I, s:i, s:I, s:s}}", "kind", "text",
+                     "rows", "train", bytes, "test", 0, "columns", "text", "characters",
+                     bytes, "lines", 1, "distinct_characters",
+                     (json_int_t)workload->classes, "alphabet", alphabet);
+}
+
 json_t *workload_facts(const struct workload *workload)
 {
+    if (is_text(workload))
+        return text_facts(workload);
     json_t *label =
         json_pack("{s:s, s:s, s:i, s:f, s:f, s:f, s:f, s:b, s:b}", "name", "label",
                   "type", "number", "missing", 0, "min", -6.0, "max", 6.0, "mean", 0.0,
@@ -152,8 +215,8 @@ json_t *workload_spec(const struct workload *workload, int threads, int64_t epoc
     json_t *rest =
         json_pack("{s:s, s:I, s:{s:s, s:{s:f}}, s:{s:i, s:i}}", "dataset",
                   "ds_00000000000000000000000000", "epochs", (json_int_t)epochs, "split",
-                  "type", "random", "fractions", "train", 1.0, "resources", "threads",
-                  threads, "memory_mb", MEMORY_MB);
+                  "type", is_text(workload) ? "contiguous" : "random", "fractions",
+                  "train", 1.0, "resources", "threads", threads, "memory_mb", MEMORY_MB);
     if (!rest || json_object_update(spec, rest) != 0) {
         json_decref(spec);
         spec = NULL;

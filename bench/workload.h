@@ -5,8 +5,12 @@
  *   {"rows": 60000, "sample_shape": [784], "classes": 10, "epochs": 5, "flops": 1007104,
  *    "job": {…}}
  *
- * "classes" 0: one number to predict. "flops" are those of one sample, forward and
- * backward, a multiply-add counted as two. The job is a job spec without a dataset.
+ *   {"rows": 480, "context_length": 128, "classes": 65, …}
+ *
+ * "classes" 0: one number to predict. With a "context_length" the dataset is a text of so
+ * many windows over `classes` letters, and a sample is one token. "flops" are those of
+ * one sample, forward and backward, a multiply-add counted as two. The job is a job spec
+ * without a dataset.
  */
 #ifndef BACKPROP_WORKLOAD_H
 #define BACKPROP_WORKLOAD_H
