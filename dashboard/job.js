@@ -51,7 +51,7 @@ function title(job, refresh, complain) {
       click: () => call(`/v1/jobs/${job.id}/${verb}`, "POST").then(refresh, complain),
     }, verb));
   if (job.model)
-    for (const format of ["safetensors", "npz"])
+    for (const format of ["safetensors", "npz", "onnx"])
       actions.append(el("button", {
         type: "button",
         click: () => save(`/v1/models/${job.model}/weights?format=${format}`,

@@ -305,7 +305,7 @@ const struct command command_table[] = {
     {"stop", "JOB", "end a job now and keep its best weights", 1, 1, run_stop},
     {"pause", "JOB", "set a job aside", 1, 1, run_pause},
     {"resume", "JOB", "go on with a paused job", 1, 1, run_resume},
-    {"download", "MODEL", "save weights; --format safetensors or npz", 1, 1,
+    {"download", "MODEL", "save weights; --format safetensors, npz or onnx", 1, 1,
      run_download},
     {"predict", "MODEL [FILE.json]", "ask a model: {\"rows\": […]} or {\"inputs\": […]}",
      1, 2, run_predict},

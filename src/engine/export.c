@@ -11,81 +11,22 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "crc32.h"
+#include "onnx.h"
+#include "recipe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One exported tensor: where it lies in the parameters and what it is called. */
-struct tensor {
-    char name[LAYER_NAME_SIZE + 64]; /* "layers.0.weight" */
-    const struct shape *shape;       /* borrowed from the spec */
-    size_t offset, length;           /* bytes in the exported parameters */
-};
-
-struct recipe {
-    json_t *segments; /* owned */
-    uint64_t bytes;   /* of the file so far */
-    int status;       /* 0 or ERR_NOMEM; sticks */
-};
-
-static void recipe_push(struct recipe *recipe, json_t *segment, uint64_t bytes)
-{
-    if (json_array_append_new(recipe->segments, segment) != 0)
-        recipe->status = ERR_NOMEM;
-    recipe->bytes += bytes;
-}
-
-static void recipe_literal(struct recipe *recipe, const struct buffer *literal)
-{
-    static const char digits[] = "0123456789abcdef";
-    char *hex = mem_alloc_array(literal->length, 2);
-    if (!hex || buffer_status(literal) != 0) {
-        recipe->status = ERR_NOMEM;
-        free(hex);
-        return;
-    }
-    for (size_t i = 0; i < literal->length; i++) {
-        hex[2 * i] = digits[(unsigned char)literal->data[i] >> 4];
-        hex[2 * i + 1] = digits[literal->data[i] & 0x0F];
-    }
-    json_t *segment = json_object();
-    json_object_set_new(segment, "hex", json_stringn(hex, 2 * literal->length));
-    free(hex);
-    recipe_push(recipe, segment, literal->length);
-}
-
-static void recipe_range(struct recipe *recipe, size_t offset, size_t length)
-{
-    if (length == 0)
-        return;
-    recipe_push(recipe,
-                json_pack("{s:I, s:I}", "offset", (json_int_t)offset, "length",
-                          (json_int_t)length),
-                length);
-}
-
-/* {"bytes", "segments"}; takes the segments. */
-static json_t *recipe_finish(struct recipe *recipe)
-{
-    json_t *segments = recipe->segments;
-    recipe->segments = NULL;
-    if (recipe->status != 0) {
-        json_decref(segments);
-        return NULL;
-    }
-    return json_pack("{s:I, s:o}", "bytes", (json_int_t)recipe->bytes, "segments",
-                     segments);
-}
-
 /* New array of all tensors in the order of export; checks that they cover `bytes`. */
 static int list_tensors(const struct model_spec *model, size_t bytes,
-                        struct tensor **ret_tensors, size_t *ret_count, struct error *err)
+                        struct exported_tensor **ret_tensors, size_t *ret_count,
+                        struct error *err)
 {
     size_t count = 0;
     for (int i = 0; i < model->layer_count; i++)
         count += (size_t)model->layers[i].param_count;
-    struct tensor *tensors = mem_alloc_array(count, sizeof *tensors);
+    struct exported_tensor *tensors = mem_alloc_array(count, sizeof *tensors);
     if (!tensors)
         return error_set(err, ERR_NOMEM, "no memory for a list of %zu tensors", count);
 
@@ -93,7 +34,7 @@ static int list_tensors(const struct model_spec *model, size_t bytes,
     for (int i = 0; i < model->layer_count; i++) {
         const struct layer *layer = &model->layers[i];
         for (int p = 0; p < layer->param_count; p++, next++) {
-            struct tensor *tensor = &tensors[next];
+            struct exported_tensor *tensor = &tensors[next];
             snprintf(tensor->name, sizeof tensor->name, "%s.%s", layer->name,
                      layer->params[p].name);
             tensor->shape = &layer->params[p].shape;
@@ -115,7 +56,7 @@ static int list_tensors(const struct model_spec *model, size_t bytes,
 
 /* ---- safetensors ---- */
 
-static json_t *safetensors_entry(const struct tensor *tensor)
+static json_t *safetensors_entry(const struct exported_tensor *tensor)
 {
     json_int_t begin = (json_int_t)tensor->offset;
     json_int_t end = begin + (json_int_t)tensor->length;
@@ -127,7 +68,7 @@ static json_t *safetensors_entry(const struct tensor *tensor)
 }
 
 /* The header as an object: __metadata__, then the tensors. NULL without memory. */
-static json_t *safetensors_header(const struct tensor *tensors, size_t count,
+static json_t *safetensors_header(const struct exported_tensor *tensors, size_t count,
                                   const json_t *metadata)
 {
     json_t *header = json_object();
@@ -153,16 +94,17 @@ static void append_le(struct buffer *buffer, uint64_t value, int bytes)
 }
 
 /* Length (u64), JSON padded with spaces to 8 bytes, the parameters as they are. */
-static json_t *make_safetensors(const struct tensor *tensors, size_t count, size_t bytes,
-                                const json_t *metadata)
+static json_t *make_safetensors(const struct exported_tensor *tensors, size_t count,
+                                size_t bytes, const json_t *metadata)
 {
     json_t *result = NULL;
     struct buffer literal;
     buffer_init(&literal, SIZE_MAX / 2);
     json_t *header = safetensors_header(tensors, count, metadata);
     char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
-    struct recipe recipe = {.segments = json_array()};
-    if (!text || !recipe.segments)
+    struct recipe recipe;
+    recipe_init(&recipe);
+    if (!text)
         goto out;
     size_t length = strlen(text);
     size_t padding = (8 - length % 8) % 8;
@@ -173,7 +115,7 @@ static json_t *make_safetensors(const struct tensor *tensors, size_t count, size
     recipe_range(&recipe, 0, bytes);
     result = recipe_finish(&recipe);
 out:
-    json_decref(recipe.segments);
+    recipe_release(&recipe);
     json_decref(header);
     free(text);
     buffer_release(&literal);
@@ -260,7 +202,7 @@ static void append_zip_end(struct buffer *out, size_t members, uint64_t central_
 /* One member: local header and .npy header as literal bytes, then the tensor's range. */
 static void add_member(struct recipe *recipe, struct buffer *literal,
                        struct buffer *central, const struct crc32 *crc,
-                       const struct tensor *tensor, const void *parameters)
+                       const struct exported_tensor *tensor, const void *parameters)
 {
     char name[sizeof tensor->name + 4];
     snprintf(name, sizeof name, "%s.npy", tensor->name);
@@ -283,18 +225,17 @@ static void add_member(struct recipe *recipe, struct buffer *literal,
     append_central(central, name, sum, size, local_offset);
 }
 
-static int make_npz(const struct tensor *tensors, size_t count, const void *parameters,
-                    json_t **ret_npz, struct error *err)
+static int make_npz(const struct exported_tensor *tensors, size_t count,
+                    const void *parameters, json_t **ret_npz, struct error *err)
 {
     int status = ERR_NOMEM;
     struct crc32 crc;
     struct buffer literal, central;
-    struct recipe recipe = {.segments = json_array()};
+    struct recipe recipe;
+    recipe_init(&recipe);
     buffer_init(&literal, SIZE_MAX / 2);
     buffer_init(&central, SIZE_MAX / 2);
     crc32_init(&crc);
-    if (!recipe.segments)
-        goto out;
     for (size_t i = 0; i < count; i++)
         add_member(&recipe, &literal, &central, &crc, &tensors[i], parameters);
     uint64_t central_offset = recipe.bytes, central_bytes = central.length;
@@ -314,29 +255,34 @@ static int make_npz(const struct tensor *tensors, size_t count, const void *para
         status = 0;
     }
 out:
-    json_decref(recipe.segments);
+    recipe_release(&recipe);
     buffer_release(&literal);
     buffer_release(&central);
     return status;
 }
 
-int export_formats(const struct job_spec *spec, const void *parameters, size_t bytes,
-                   const json_t *metadata, json_t **ret_formats, struct error *err)
+int export_formats(const struct job_spec *spec, const struct preprocess *preprocess,
+                   const void *parameters, size_t bytes, const json_t *metadata,
+                   json_t **ret_formats, struct error *err)
 {
-    struct tensor *tensors = NULL;
+    struct exported_tensor *tensors = NULL;
     size_t count = 0;
     int status = list_tensors(&spec->model, bytes, &tensors, &count, err);
     if (status != 0)
         return status;
 
-    json_t *formats = NULL, *npz = NULL;
+    json_t *formats = NULL, *npz = NULL, *onnx = NULL;
     json_t *safetensors = make_safetensors(tensors, count, bytes, metadata);
     status = safetensors ? make_npz(tensors, count, parameters, &npz, err) : ERR_NOMEM;
-    free(tensors);
     if (status == 0)
-        formats = json_pack("{s:O, s:O}", "safetensors", safetensors, "npz", npz);
+        onnx = onnx_format(spec, preprocess, tensors, count, metadata);
+    free(tensors);
+    if (onnx)
+        formats = json_pack("{s:O, s:O, s:O}", "safetensors", safetensors, "npz", npz,
+                            "onnx", onnx);
     json_decref(safetensors);
     json_decref(npz);
+    json_decref(onnx);
     if (formats) {
         *ret_formats = formats;
         return 0;

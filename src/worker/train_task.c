@@ -94,7 +94,8 @@ static int send_model(struct channel *channel, const struct training *training,
         parameters && metadata ? 0 : error_set(err, ERR_NOMEM, "no memory for the model");
     if (rc == 0) {
         network_export(network, parameters);
-        rc = export_formats(spec, parameters, bytes, metadata, &formats, err);
+        rc = export_formats(spec, pipeline_preprocess(training->pipeline), parameters,
+                            bytes, metadata, &formats, err);
     }
     if (rc == 0) {
         json_t *model = json_pack("{s:I, s:I, s:O, s:O, s:O}", "bytes", (json_int_t)bytes,

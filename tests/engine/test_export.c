@@ -49,9 +49,10 @@ static int set_up(void **state)
         exported->parameters[i] = (float)i * 0.25f - 1;
     json_t *metadata = json_loads(METADATA, 0, NULL);
     struct error err = {0};
-    assert_int_equal(export_formats(exported->fixture.spec, exported->parameters,
-                                    sizeof exported->parameters, metadata,
-                                    &exported->formats, &err),
+    assert_int_equal(export_formats(exported->fixture.spec,
+                                    pipeline_preprocess(exported->fixture.pipeline),
+                                    exported->parameters, sizeof exported->parameters,
+                                    metadata, &exported->formats, &err),
                      0);
     json_decref(metadata);
     *state = exported;
@@ -228,8 +229,10 @@ static void test_same_weights_give_the_same_files(void **state)
 {
     struct exported *exported = *state;
     json_t *again = NULL, *metadata = json_loads(METADATA, 0, NULL);
-    assert_int_equal(export_formats(exported->fixture.spec, exported->parameters,
-                                    sizeof exported->parameters, metadata, &again, NULL),
+    assert_int_equal(export_formats(exported->fixture.spec,
+                                    pipeline_preprocess(exported->fixture.pipeline),
+                                    exported->parameters, sizeof exported->parameters,
+                                    metadata, &again, NULL),
                      0);
     assert_true(json_equal(again, exported->formats));
     json_decref(again);
@@ -241,9 +244,10 @@ static void test_parameters_of_another_size_are_corrupt(void **state)
     struct exported *exported = *state;
     json_t *formats = NULL, *metadata = json_object();
     struct error err = {0};
-    assert_int_equal(export_formats(exported->fixture.spec, exported->parameters,
-                                    sizeof exported->parameters - 4, metadata, &formats,
-                                    &err),
+    assert_int_equal(export_formats(exported->fixture.spec,
+                                    pipeline_preprocess(exported->fixture.pipeline),
+                                    exported->parameters, sizeof exported->parameters - 4,
+                                    metadata, &formats, &err),
                      ERR_CORRUPT);
     assert_null(formats);
     assert_non_null(strstr(err.text, "92"));
@@ -255,8 +259,9 @@ static void test_a_caller_without_error_text_is_served(void **state)
 {
     struct exported *exported = *state;
     json_t *formats = NULL, *metadata = json_object();
-    assert_int_equal(export_formats(exported->fixture.spec, exported->parameters, 0,
-                                    metadata, &formats, NULL),
+    assert_int_equal(export_formats(exported->fixture.spec,
+                                    pipeline_preprocess(exported->fixture.pipeline),
+                                    exported->parameters, 0, metadata, &formats, NULL),
                      ERR_CORRUPT);
     json_decref(metadata);
 }

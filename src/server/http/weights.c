@@ -1,6 +1,6 @@
 /*
- * GET /v1/models/{id}/weights?format=safetensors|npz: the trained parameters as a file,
- * streamed, with ranges.
+ * GET /v1/models/{id}/weights?format=safetensors|npz|onnx: the trained parameters as a
+ * file, streamed, with ranges.
  *
  * The parameters are stored once. A format is a recipe that came with the model
  * (engine/export.h): segments that are literal bytes or ranges of the parameters. A
@@ -16,6 +16,7 @@
 #include "store/blobs.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,9 +239,30 @@ static void list_formats(const json_t *formats, char *text, size_t size)
     const char *name;
     json_t *value;
     text[0] = '\0';
-    json_object_foreach((json_t *)(uintptr_t)formats, name, value) if (used < size)
-        used +=
-        (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", name);
+    json_object_foreach((json_t *)(uintptr_t)formats, name, value)
+    {
+        if (used < size && !json_object_get(value, "unavailable"))
+            used += (size_t)snprintf(text + used, size - used, "%s%s",
+                                     used > 0 ? ", " : "", name);
+    }
+}
+
+/* There is no such format, or not of this model. */
+static void refuse_format(struct request *request, const json_t *formats,
+                          const char *format)
+{
+    char known[128];
+    list_formats(formats, known, sizeof(known));
+    const char *why = json_string_value(
+        json_object_get(json_object_get(formats, format), "unavailable"));
+    if (why)
+        reply_problem(request, 409, "format_unavailable",
+                      "format: this model cannot be had as %.40s, because %s; it can be "
+                      "had as %s",
+                      format, why, known);
+    else
+        reply_problem(request, 400, "invalid_argument",
+                      "format: expected one of %s, found \"%.40s\"", known, format);
 }
 
 static struct download *new_download(struct store *store, const struct model_row *row,
@@ -286,12 +308,11 @@ void model_handle_weights(struct request *request)
         format = "safetensors";
     json_t *formats = json_loads(row.formats, 0, NULL);
     const json_t *recipe = json_object_get(formats, format);
-    struct download *download = recipe ? new_download(store, &row, recipe, &err) : NULL;
-    if (!recipe) {
-        char known[128];
-        list_formats(formats, known, sizeof(known));
-        reply_problem(request, 400, "invalid_argument",
-                      "format: expected one of %s, found \"%.40s\"", known, format);
+    bool available = recipe && !json_object_get(recipe, "unavailable");
+    struct download *download =
+        available ? new_download(store, &row, recipe, &err) : NULL;
+    if (!available) {
+        refuse_format(request, formats, format);
     } else if (!download) {
         reply_error(request, &err);
     } else {
