@@ -104,8 +104,7 @@ static int emit_graph(struct onnx_graph *graph, const struct job_spec *spec,
     if (rc != 0)
         return rc;
     graph->scope = "";
-    onnx_emit_outputs(graph, preprocess, &output,
-                      shape_elements(&model->layers[model->output].output));
+    onnx_emit_outputs(graph, preprocess, &output, &model->layers[model->output].output);
     return onnx_graph_status(graph);
 }
 

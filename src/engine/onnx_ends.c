@@ -13,8 +13,6 @@
 
 const char *onnx_ends_obstacle(const struct preprocess *preprocess)
 {
-    if (preprocess->kind == DATASET_TEXT)
-        return "the tokens of a text are made by the service";
     for (int i = 0; i < preprocess->input_count; i++) {
         const struct preprocess_column *column = &preprocess->inputs[i];
         if (column->type == COLUMN_CATEGORY && column->value_count == 0)
@@ -54,6 +52,17 @@ static struct onnx_value emit_array(struct onnx_graph *graph,
     struct onnx_value scale = onnx_constant_double(graph, transform->scale);
     struct onnx_value wide = type == ONNX_DOUBLE ? x : onnx_cast(graph, &x, ONNX_DOUBLE);
     return normalized(graph, &wide, &shift, &scale);
+}
+
+/* ---- texts ---- */
+
+/* Ids as the engine has them, which are exact in float. */
+static struct onnx_value emit_tokens(struct onnx_graph *graph,
+                                     const struct preprocess *preprocess)
+{
+    struct onnx_value tokens =
+        onnx_graph_input(graph, "tokens", ONNX_INT64, &preprocess->feature_count, 1);
+    return onnx_cast(graph, &tokens, ONNX_FLOAT);
 }
 
 /* ---- tables ---- */
@@ -311,12 +320,16 @@ struct onnx_value onnx_emit_inputs(struct onnx_graph *graph,
                                    const struct preprocess *preprocess,
                                    const struct model_spec *model)
 {
-    bool is_table = preprocess->kind == DATASET_TABLE;
-    struct onnx_value x =
-        is_table ? emit_table(graph, preprocess, model) : emit_array(graph, preprocess);
-    struct shape shape = preprocess->sample_shape;
-    if (is_table)
-        shape = (struct shape){.rank = 1, .dims = {preprocess->feature_count}};
+    struct shape shape = {.rank = 1, .dims = {preprocess->feature_count}};
+    struct onnx_value x;
+    if (preprocess->kind == DATASET_TABLE) {
+        x = emit_table(graph, preprocess, model);
+    } else if (preprocess->kind == DATASET_TEXT) {
+        x = emit_tokens(graph, preprocess);
+    } else {
+        x = emit_array(graph, preprocess);
+        shape = preprocess->sample_shape;
+    }
     return shape_equal(&shape, &model->input)
                ? x
                : onnx_reshape(graph, &x, model->input.dims, (size_t)model->input.rank);
@@ -324,20 +337,22 @@ struct onnx_value onnx_emit_inputs(struct onnx_graph *graph,
 
 /* ---- outputs ---- */
 
-/* logits: [rows, width] */
-static struct onnx_value emit_probabilities(struct onnx_graph *graph,
-                                            const struct onnx_value *logits,
-                                            int64_t width)
+static struct onnx_value emit_softmax(struct onnx_graph *graph,
+                                      const struct onnx_value *logits)
 {
-    if (width > 1) {
-        onnx_begin(graph, "Softmax");
-        onnx_input(graph, logits);
-        onnx_attr_integer(graph, "axis", 1);
-        return onnx_end_as(graph, "probabilities");
-    }
-    struct onnx_value opposite = onnx_unary(graph, "Neg", logits);
+    onnx_begin(graph, "Softmax");
+    onnx_input(graph, logits);
+    onnx_attr_integer(graph, "axis", -1);
+    return onnx_end_as(graph, "probabilities");
+}
+
+/* One logit [rows, 1] to the probabilities of both classes. */
+static struct onnx_value emit_pair(struct onnx_graph *graph,
+                                   const struct onnx_value *logit)
+{
+    struct onnx_value opposite = onnx_unary(graph, "Neg", logit);
     struct onnx_value first = onnx_unary(graph, "Sigmoid", &opposite);
-    struct onnx_value second = onnx_unary(graph, "Sigmoid", logits);
+    struct onnx_value second = onnx_unary(graph, "Sigmoid", logit);
     onnx_begin(graph, "Concat");
     onnx_input(graph, &first);
     onnx_input(graph, &second);
@@ -345,13 +360,15 @@ static struct onnx_value emit_probabilities(struct onnx_graph *graph,
     return onnx_end_as(graph, "probabilities");
 }
 
+/* logits: [rows, width] */
 static void emit_classes(struct onnx_graph *graph, const struct preprocess *preprocess,
                          const struct onnx_value *logits, int64_t width)
 {
     int64_t classes[] = {(int64_t)preprocess->class_count};
     struct onnx_value names = onnx_constant_strings(
         graph, (const char *const *)preprocess->classes, preprocess->class_count);
-    struct onnx_value probabilities = emit_probabilities(graph, logits, width);
+    struct onnx_value probabilities =
+        width > 1 ? emit_softmax(graph, logits) : emit_pair(graph, logits);
     onnx_begin(graph, "ArgMax");
     onnx_input(graph, &probabilities);
     onnx_attr_integer(graph, "axis", 1);
@@ -384,10 +401,16 @@ static void emit_values(struct onnx_graph *graph, const struct preprocess *prepr
 }
 
 void onnx_emit_outputs(struct onnx_graph *graph, const struct preprocess *preprocess,
-                       const struct onnx_value *output, int64_t width)
+                       const struct onnx_value *output, const struct shape *shape)
 {
-    if (preprocess->target == TARGET_CATEGORY)
+    int64_t width = shape_elements(shape);
+    if (preprocess->kind == DATASET_TEXT) {
+        emit_softmax(graph, output);
+        onnx_graph_output(graph, "probabilities", ONNX_FLOAT, shape->dims,
+                          (size_t)shape->rank);
+    } else if (preprocess->target == TARGET_CATEGORY) {
         emit_classes(graph, preprocess, output, width);
-    else
+    } else {
         emit_values(graph, preprocess, output, width);
+    }
 }

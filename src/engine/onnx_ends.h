@@ -4,10 +4,13 @@
  *
  * Inputs. Arrays: "input" [rows, sample…] with the element type of the dataset. A table:
  * one for each column [rows, 1] under its name, numbers as float (NaN or infinite:
- * missing), categories as string (anything unknown: missing).
+ * missing), categories as string (anything unknown: missing). A text: "tokens" int64
+ * [rows, context length], numbered as its alphabet or as bytes.
  *
  * Outputs. Classes: "label" string [rows] and "probabilities" float [rows, classes].
- * Numbers: "value" float [rows], or "values" [rows, width], in the target's own units.
+ * The tokens of a text: "probabilities" of the next one, [rows, vocabulary] or [rows,
+ * context length, vocabulary]. Numbers: "value" float [rows], or "values" [rows, width],
+ * in the target's own units.
  */
 #ifndef BACKPROP_ONNX_ENDS_H
 #define BACKPROP_ONNX_ENDS_H
@@ -25,6 +28,6 @@ struct onnx_value onnx_emit_inputs(struct onnx_graph *graph,
                                    const struct model_spec *model);
 
 void onnx_emit_outputs(struct onnx_graph *graph, const struct preprocess *preprocess,
-                       const struct onnx_value *output, int64_t width);
+                       const struct onnx_value *output, const struct shape *shape);
 
 #endif

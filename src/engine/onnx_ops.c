@@ -60,6 +60,17 @@ static struct onnx_value emit_reshape(struct onnx_graph *graph,
     return onnx_reshape(graph, &layer->inputs[0], output->dims, (size_t)output->rank);
 }
 
+/* Behind convolutions channels come first, as in PyTorch: see op_flatten.c. */
+static struct onnx_value emit_flatten(struct onnx_graph *graph,
+                                      const struct onnx_layer *layer)
+{
+    const struct shape *output = &layer->layer->output;
+    struct onnx_value x = layer->inputs[0];
+    if (layer->layer->channels_first)
+        x = onnx_channels_first(graph, &x, onnx_input_shape(layer, 0)->rank + 1);
+    return onnx_reshape(graph, &x, output->dims, (size_t)output->rank);
+}
+
 static struct onnx_value emit_join(struct onnx_graph *graph,
                                    const struct onnx_layer *layer, const char *type)
 {
@@ -280,8 +291,10 @@ static struct onnx_value emit_softmax(struct onnx_graph *graph,
 
 static const struct onnx_op table[] = {
     {"dense", emit_dense},
+    {"conv1d", onnx_emit_conv1d},
+    {"conv2d", onnx_emit_conv2d},
     {"dropout", emit_identity},
-    {"flatten", emit_reshape},
+    {"flatten", emit_flatten},
     {"reshape", emit_reshape},
     {"add", emit_add},
     {"multiply", emit_multiply},
@@ -293,6 +306,8 @@ static const struct onnx_op table[] = {
     {"position_embedding", emit_position_embedding},
     {"sinusoidal_positions", emit_sinusoidal_positions},
     {"multi_head_attention", onnx_emit_attention},
+    {"lstm", onnx_emit_lstm},
+    {"gru", onnx_emit_gru},
     {"linear", emit_identity},
     {"relu", emit_relu},
     {"leaky_relu", emit_leaky_relu},

@@ -50,5 +50,9 @@ struct onnx_value onnx_channels_last(struct onnx_graph *graph, const struct onnx
 
 /* Emitters of other files. */
 onnx_emit_function onnx_emit_attention;
+onnx_emit_function onnx_emit_conv1d;
+onnx_emit_function onnx_emit_conv2d;
+onnx_emit_function onnx_emit_gru;
+onnx_emit_function onnx_emit_lstm;
 
 #endif

@@ -41,6 +41,8 @@ class Model:
         for node in self.proto.graph.node:
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             arguments = [values[name] if name else None for name in node.input]
+            if node.op_type == "Split":
+                attributes["parts"] = len(node.output)
             result = OPERATORS[node.op_type](*arguments, **attributes)
             if not isinstance(result, tuple):
                 result = (result,)
@@ -173,8 +175,8 @@ def Concat(*parts, axis):
 
 
 @operator
-def Split(x, axis=0):
-    return tuple(np.split(x, 3, axis=axis))
+def Split(x, parts, axis=0):
+    return tuple(np.split(x, parts, axis=axis))
 
 
 @operator
@@ -223,6 +225,62 @@ def BatchNormalization(x, scale, bias, mean, variance, epsilon=1e-5):
     shape = [1, -1] + [1] * (x.ndim - 2)
     factor = scale / np.sqrt(variance + np.float32(epsilon))
     return (x - mean.reshape(shape)) * factor.reshape(shape) + bias.reshape(shape)
+
+
+# ---- windows ----
+
+def windows(x, kernel_shape, strides, pads, dilations, fill):
+    """[rows, channels, positions…] to [rows, channels, outputs…, taps…]."""
+    n = len(kernel_shape)
+    x = np.pad(x, [(0, 0), (0, 0)] + list(zip(pads[:n], pads[n:])), constant_values=fill)
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel_shape, dilations)]
+    view = np.lib.stride_tricks.sliding_window_view(x, spans, axis=tuple(range(2, 2 + n)))
+    cut = (slice(None),) * 2 + tuple(slice(None, None, s) for s in strides)
+    return view[cut + tuple(slice(None, None, d) for d in dilations)]
+
+
+@operator
+def Conv(x, w, b=None, *, kernel_shape, strides, pads, dilations, group=1):
+    view = windows(x, kernel_shape, strides, pads, dilations, 0)
+    n = len(kernel_shape)
+    y = []
+    for part, filters in zip(np.split(view, group, axis=1), np.split(w, group)):
+        y.append(np.tensordot(part, filters, axes=([1, *range(2 + n, 2 + 2 * n)],
+                                                   [1, *range(2, 2 + n)])))
+    y = np.moveaxis(np.concatenate(y, axis=-1), -1, 1)
+    return y if b is None else y + b.reshape([1, -1] + [1] * n)
+
+
+# ---- steps ----
+
+@operator
+def LSTM(x, w, r, b=None, hidden_size=None):
+    steps, rows, _ = x.shape
+    bias = np.zeros(4 * hidden_size) if b is None else b[0, :4 * hidden_size] + b[0, 4 * hidden_size:]
+    h, c, all_h = np.zeros((rows, hidden_size)), np.zeros((rows, hidden_size)), []
+    for t in range(steps):
+        i, o, f, g = np.split(x[t] @ w[0].T + h @ r[0].T + bias, 4, axis=1)
+        c = Sigmoid(f) * c + Sigmoid(i) * np.tanh(g)
+        h = Sigmoid(o) * np.tanh(c)
+        all_h.append(h)
+    return np.array(all_h, np.float32)[:, None], h[None].astype(np.float32)
+
+
+@operator
+def GRU(x, w, r, b=None, hidden_size=None, linear_before_reset=0):
+    assert linear_before_reset == 1
+    steps, rows, _ = x.shape
+    b = np.zeros((1, 6 * hidden_size)) if b is None else b
+    of_input, of_state = b[0, :3 * hidden_size], b[0, 3 * hidden_size:]
+    h, all_h = np.zeros((rows, hidden_size)), []
+    for t in range(steps):
+        xz, xr, xn = np.split(x[t] @ w[0].T + of_input, 3, axis=1)
+        hz, hr, hn = np.split(h @ r[0].T + of_state, 3, axis=1)
+        z = Sigmoid(xz + hz)
+        n = np.tanh(xn + Sigmoid(xr + hr) * hn)
+        h = (1 - z) * n + z * h
+        all_h.append(h)
+    return np.array(all_h, np.float32)[:, None], h[None].astype(np.float32)
 
 
 # ---- ai.onnx.ml ----

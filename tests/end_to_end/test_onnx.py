@@ -175,6 +175,54 @@ class OnnxTest(ServiceTest):
                 {"type": "reshape", "shape": [3, 8]}, {"type": "flatten"},
                 {"type": "dense", "units": "auto"}])
 
+    def test_convolutions(self):
+        self.check_network((7, 6, 4), [
+            {"type": "conv2d", "filters": 6, "kernel_size": 3, "padding": "same", "strides": 2,
+             "activation": "relu"},
+            {"type": "batch_norm"},
+            {"type": "conv2d", "filters": 6, "kernel_size": [3, 2], "groups": 6, "use_bias": False,
+             "padding": [1, 1]},
+            {"type": "residual", "layers": [{"type": "conv2d", "filters": 8, "kernel_size": 1}]},
+            {"type": "flatten"}, {"type": "dense", "units": "auto"}])
+        self.check_network((9, 8), [
+            {"type": "conv2d", "filters": 5, "kernel_size": [2, 3], "strides": [1, 2]},
+            {"type": "conv2d", "filters": 3, "kernel_size": 2, "dilation_rate": [3, 1]},
+            {"type": "flatten"}, {"type": "dense", "units": "auto"}])
+        self.check_network((11, 3), [
+            {"type": "conv1d", "filters": 4, "kernel_size": 3, "padding": "same", "dilation_rate": 2},
+            {"type": "conv1d", "filters": 4, "kernel_size": 4, "strides": 3, "padding": 1},
+            {"type": "flatten"}, {"type": "dense", "units": "auto"}])
+
+    def test_recurrent_layers(self):
+        for bias in (True, False):
+            self.check_network((6, 5), [
+                {"type": "lstm", "units": 7, "return_sequences": True, "use_bias": bias,
+                 "bias_initializer": "pytorch"},
+                {"type": "gru", "units": 6, "return_sequences": True, "use_bias": bias,
+                 "bias_initializer": "pytorch"},
+                {"type": "lstm", "units": 6, "use_bias": bias}, {"type": "reshape", "shape": [2, 3]},
+                {"type": "gru", "units": 4, "use_bias": bias}, {"type": "dense", "units": "auto"}])
+
+    def test_a_text_goes_in_as_tokens(self):
+        text = "the cat sat on the mat, and the rat sat on the cat. " * 40
+        _, dataset = self.service.upload_text(text, content_type="text/plain")
+        model, network = self.model_of({
+            "dataset": dataset["id"], "epochs": 1, "batch_size": 8,
+            "features": {"tokenizer": "char", "context_length": 9},
+            "model": {"layers": [
+                {"type": "embedding", "output_dim": 8}, {"type": "position_embedding"},
+                {"type": "transformer_block", "num_heads": 2, "causal": True}, {"type": "dense", "units": "auto"}]}})
+        alphabet = json.loads(network.metadata["preprocessing"])["alphabet"]
+        self.assertEqual(alphabet, "".join(sorted(set(text))))
+        tokens = np.array([[alphabet.index(c) for c in text[at:at + 9]] for at in (0, 17)])
+        probabilities = network.run({"tokens": tokens})["probabilities"]
+        self.assertEqual(probabilities.shape, (2, 9, len(alphabet)))
+        np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-5)
+        # Nothing after a position has a say in it.
+        tokens[:, 5:] = 0
+        np.testing.assert_allclose(network.run({"tokens": tokens})["probabilities"][:, :5],
+                                   probabilities[:, :5], rtol=0, atol=TOLERANCE)
+
 
 if __name__ == "__main__":
     unittest.main()
