@@ -210,8 +210,9 @@ class OnnxTest(ServiceTest):
             "dataset": dataset["id"], "epochs": 1, "batch_size": 8,
             "features": {"tokenizer": "char", "context_length": 9},
             "model": {"layers": [
-                {"type": "embedding", "output_dim": 8}, {"type": "position_embedding"},
-                {"type": "transformer_block", "num_heads": 2, "causal": True}, {"type": "dense", "units": "auto"}]}})
+                {"type": "embedding", "output_dim": 8, "name": "tokens"}, {"type": "position_embedding"},
+                {"type": "transformer_block", "num_heads": 2, "causal": True},
+                {"type": "dense", "units": "auto", "shared_weights": "tokens"}]}})
         alphabet = json.loads(network.metadata["preprocessing"])["alphabet"]
         self.assertEqual(alphabet, "".join(sorted(set(text))))
         tokens = np.array([[alphabet.index(c) for c in text[at:at + 9]] for at in (0, 17)])
