@@ -129,6 +129,7 @@
 #define stepper_plan_update stepper_plan_update_double
 #define stepper_score stepper_score_double
 #define stepper_train stepper_train_double
+#define stepper_update_states stepper_update_states_double
 #define stepper_update_slice stepper_update_slice_double
 #define tally_clear tally_clear_double
 #define tally_finish tally_finish_double

@@ -285,6 +285,8 @@ int optimizer_init(struct optimizer *optimizer, const struct choice *choice,
             .type = optimizer_table[i],
             .learning_rate = attrs_number(&choice->attrs, "learning_rate"),
             .weight_decay = attrs_number(&choice->attrs, "weight_decay"),
+            .decays_all =
+                strcmp(attrs_string(&choice->attrs, "weight_decay_on"), "all") == 0,
         };
         optimizer_table[i]->read(optimizer, &choice->attrs);
         return 0;
@@ -306,7 +308,7 @@ void optimizer_update(const struct optimizer_step *step, bool decays, real *para
 {
     struct update update = {
         .constants = step->constants,
-        .weight_decay = decays ? step->weight_decay : 0,
+        .weight_decay = decays || step->optimizer->decays_all ? step->weight_decay : 0,
         .p = parameters,
         .g = gradients,
         .moments = moments,

@@ -2,7 +2,8 @@
  * Optimizers: one vectorised pass over flat memory. Formulas and the meaning of every
  * attribute are PyTorch's (torch.optim.SGD with dampening 0, RMSprop, Adam, AdamW,
  * Adagrad, Adadelta, NAdam, RAdam) or the paper's (Lion), but that weight decay touches
- * only tensors whose param_spec says `decays`: biases and norms do not decay.
+ * only tensors whose param_spec says `decays`: biases and norms do not decay, unless
+ * weight_decay_on is "all".
  * spec/training_spec.h has them all.
  *
  * An optimizer is a row of the table in optimizer.c: a name, the number of moment
@@ -29,6 +30,7 @@ struct optimizer {
     const struct optimizer_type *type;
     double learning_rate; /* the spec's; a schedule starts from it */
     double weight_decay;
+    bool decays_all;                          /* whatever the tensors say */
     double settings[OPTIMIZER_MAX_CONSTANTS]; /* attributes in the type's own order */
     int moments;                              /* buffers of graph_size() reals, zeroed */
 };

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * Dense gradients from this size on are deferred. Below, each slice's own copy is small
@@ -51,12 +52,15 @@ static int allocate_slice(struct stepper *stepper, bool mixes, struct slice_stat
     run_observe_only(state->run, stepper->observed_nodes);
     /* Of a slice's gradients only what backward wrote is read:
      * deferred ones stay unset. */
-    state->gradients = flat_new_unset(graph_size(stepper->graph));
+    bool accumulates = stepper->accumulation > 1;
+    size_t size = graph_size(stepper->graph);
+    state->gradients = accumulates ? flat_new(size) : flat_new_unset(size);
+    state->fresh = accumulates ? flat_new(size) : NULL;
     state->block = flat_new(stepper_block_reals(stepper));
     state->squares =
         mem_alloc_array((size_t)stepper->segment_count, sizeof(struct segment_squares));
-    if (!state->gradients || !state->block || !state->squares ||
-        allocate_target(stepper, mixes, state) != 0)
+    if (!state->gradients || (accumulates && !state->fresh) || !state->block ||
+        !state->squares || allocate_target(stepper, mixes, state) != 0)
         return error_set(err, ERR_NOMEM, "no memory for the gradients");
     return 0;
 }
@@ -110,11 +114,12 @@ int stepper_new(const struct stepper_options *options, struct stepper **ret_step
     stepper->clip_norm = options->clip_norm;
     stepper->clip_value = options->clip_value;
     stepper->batch_rows = options->batch_rows;
+    stepper->accumulation = options->accumulation > 1 ? options->accumulation : 1;
     struct graph_options graph_options = {
         .max_rows = (options->batch_rows + slices - 1) / slices,
         .training = true,
         .seed = options->seed,
-        .defer_from = DEFER_FROM,
+        .defer_from = stepper->accumulation > 1 ? 0 : DEFER_FROM,
     };
     gemm_use_one_thread();
     int rc = optimizer_init(&stepper->optimizer, options->optimizer, err);
@@ -146,6 +151,7 @@ void stepper_free(struct stepper *stepper)
     for (int s = 0; stepper->states && s < stepper->slice_count; s++) {
         run_free(stepper->states[s].run);
         free(stepper->states[s].gradients);
+        free(stepper->states[s].fresh);
         free(stepper->states[s].target);
         free(stepper->states[s].mixing);
         free(stepper->states[s].block);
@@ -161,69 +167,114 @@ void stepper_free(struct stepper *stepper)
     free(stepper);
 }
 
-/* The slice's rows, and what they weigh in the loss. */
-static void fetch(const struct step *step, struct slice_state *state)
+/* One batch of a step; without accumulation it is all of it. */
+struct part {
+    size_t number, first, rows;
+    int active; /* slices with rows */
+};
+
+static struct part part_of(const struct step *step, size_t number)
 {
-    step->source->fill(step->source->context, state->first, state->rows,
-                       run_input(state->run), state->target);
-    const struct loss_spec *loss = &step->stepper->loss;
-    size_t labels = state->rows * step->stepper->layout.positions;
-    state->weight = step->source->mixed ? loss_weight_mixed(loss, state->target, labels)
-                                        : loss_weight(loss, state->target, labels);
+    size_t most = step->stepper->batch_rows, first = number * most;
+    size_t slices = (size_t)step->stepper->slice_count, left = step->rows - first;
+    size_t rows = left < most ? left : most;
+    return (struct part){number, first, rows, (int)(rows < slices ? rows : slices)};
 }
 
-/* What the batch's sum of losses is divided by: the slices' weights in their order. */
-static double batch_weight(const struct step *step)
+/* The slice's rows, and what they weigh in the loss. */
+static void fetch(const struct step *step, const struct part *part,
+                  struct slice_state *state)
 {
-    if (!step->stepper->loss.class_weights)
-        return (double)(step->rows * step->stepper->layout.positions);
+    const struct loss_spec *loss = &step->stepper->loss;
+    size_t labels = state->rows * step->stepper->layout.positions;
+    step->source->fill(step->source->context, part->first + state->first, state->rows,
+                       run_input(state->run), state->target);
+    state->weights[part->number % 2] =
+        step->source->mixed ? loss_weight_mixed(loss, state->target, labels)
+                            : loss_weight(loss, state->target, labels);
+}
+
+/* What the batch's sum of losses is divided by: the slices' weights in their order, times
+ * the batches whose mean is taken. */
+static double divisor_of(const struct step *step, const struct part *part)
+{
+    const struct stepper *stepper = step->stepper;
     double sum = 0;
-    for (int s = 0; s < step->active; s++)
-        sum += step->stepper->states[s].weight;
-    return sum;
+    if (!stepper->loss.class_weights)
+        sum = (double)(part->rows * stepper->layout.positions);
+    for (int s = 0; stepper->loss.class_weights && s < part->active; s++)
+        sum += stepper->states[s].weights[part->number % 2];
+    return sum * (double)step->batches;
 }
 
 /* The loss of a slice's rows, and its gradient. */
-static void compare(const struct step *step, struct slice_state *state)
+static void compare(const struct step *step, const struct part *part,
+                    struct slice_state *state)
 {
     const struct stepper *stepper = step->stepper;
     struct run *run = state->run;
     const struct loss_layout *layout = &stepper->layout;
+    double divisor = divisor_of(step, part);
     if (step->source->mixed)
         loss_compute_mixed(&stepper->loss, run_output(run), state->target, state->rows,
-                           layout->width, batch_weight(step), state->mixing,
+                           layout->width, divisor, state->mixing,
                            run_output_gradient(run), &state->sums);
     else
         loss_compute_share(&stepper->loss, run_output(run), state->target,
-                           state->rows * layout->positions, layout->width,
-                           batch_weight(step), run_output_gradient(run), &state->sums);
+                           state->rows * layout->positions, layout->width, divisor,
+                           run_output_gradient(run), &state->sums);
 }
 
 /* Forward, loss and backward of a slice's rows. */
-static void learn(const struct step *step, struct slice_state *state)
+static void learn(const struct step *step, const struct part *part,
+                  struct slice_state *state)
 {
     const struct stepper *stepper = step->stepper;
     struct run *run = state->run;
-    run_of_batch(run, step->rows);
-    run_forward(run, stepper->parameters, state->rows, state->first,
-                (uint64_t)step->number, true, step->observe);
-    compare(step, state);
-    run_backward(run, stepper->parameters, state->gradients);
+    bool last = part->number + 1 == step->batches;
+    run_of_batch(run, part->rows);
+    run_forward(run, stepper->parameters, state->rows, part->first + state->first,
+                (uint64_t)step->number, true, step->observe && last);
+    compare(step, part, state);
+    if (part->number == 0) {
+        run_backward(run, stepper->parameters, state->gradients);
+        return;
+    }
+    /* Gradients add up; of the states the latest shares count. */
+    size_t trained = graph_trained_size(stepper->graph);
+    run_backward(run, stepper->parameters, state->fresh);
+    vector_add(state->gradients, state->fresh, trained);
+    memcpy(state->gradients + trained, state->fresh + trained,
+           (graph_size(stepper->graph) - trained) * sizeof(real));
+}
+
+static void train_part(struct step *step, size_t number, int slice)
+{
+    struct stepper *stepper = step->stepper;
+    struct slice_state *state = &stepper->states[slice];
+    struct part part = part_of(step, number);
+    slices_cut(part.rows, 1, slice, stepper->slice_count, &state->first, &state->rows);
+    if (state->rows > 0)
+        fetch(step, &part, state);
+    if (stepper->loss.class_weights)
+        slices_barrier(stepper->slices); /* until all weights are known */
+    if (state->rows > 0)
+        learn(step, &part, state);
+    bool has_states = graph_size(stepper->graph) > graph_trained_size(stepper->graph);
+    if (number + 1 == step->batches || !has_states)
+        return;
+    slices_barrier(stepper->slices);
+    stepper_update_states(step, slice, part.active);
+    slices_barrier(stepper->slices);
 }
 
 static void train_slice(void *context, int slice)
 {
     struct step *step = context;
     struct stepper *stepper = step->stepper;
-    struct slice_state *state = &stepper->states[slice];
-    state->sums = (struct loss_sums){0};
-    slices_cut(step->rows, 1, slice, stepper->slice_count, &state->first, &state->rows);
-    if (state->rows > 0)
-        fetch(step, state);
-    if (stepper->loss.class_weights)
-        slices_barrier(stepper->slices); /* until all weights are known */
-    if (state->rows > 0)
-        learn(step, state);
+    stepper->states[slice].sums = (struct loss_sums){0};
+    for (size_t number = 0; number < step->batches; number++)
+        train_part(step, number, slice);
     slices_barrier(stepper->slices);
     stepper_update_slice(step, slice);
 }
@@ -232,16 +283,17 @@ void stepper_train(struct stepper *stepper, const struct batch_source *source,
                    size_t rows, int64_t step_number, double learning_rate, bool observe,
                    struct step_result *ret_result)
 {
-    assert(rows > 0 && rows <= stepper->batch_rows);
-    size_t slices = (size_t)stepper->slice_count;
+    assert(rows > 0 && rows <= stepper->batch_rows * stepper->accumulation);
     struct step step = {
         .stepper = stepper,
         .source = source,
         .rows = rows,
-        .active = (int)(rows < slices ? rows : slices),
+        .batches = (rows + stepper->batch_rows - 1) / stepper->batch_rows,
         .number = step_number,
         .observe = observe,
     };
+    step.active = part_of(&step, 0).active;
+    step.last_active = part_of(&step, step.batches - 1).active;
     optimizer_begin(&stepper->optimizer, step_number + 1, learning_rate, &step.update);
     slices_run(stepper->slices, train_slice, &step);
     stepper->observed = observe;

@@ -11,6 +11,13 @@
  * slices' activations and feeds them to the optimizer at once. So large gradients are
  * never written to memory. Only clipping by the norm needs them whole.
  *
+ * With `accumulation` a step takes several batches of batch_rows rows, one after the
+ * other, and makes one update with the mean of their gradients: each batch's loss is its
+ * own mean divided by the number of the step's batches, as PyTorch users write it. That
+ * number is smaller where the step's rows are fewer, and the last batch may be smaller,
+ * too. Running statistics follow every batch. Then no gradient is deferred, because the
+ * activations of a batch are gone when the update is due.
+ *
  * A stepper owns the parameters, the gradients and the moments. A step allocates nothing.
  * The same calls give the same bits for the same threads and CPU type.
  */
@@ -37,8 +44,9 @@ struct stepper_options {
     const struct choice *optimizer; /* read by stepper_new() only */
     double clip_norm, clip_value;   /* 0: off */
     uint64_t seed;
-    bool mixes;        /* some sources may be mixed */
-    size_t batch_rows; /* at most so many rows a step */
+    bool mixes;          /* some sources may be mixed */
+    size_t batch_rows;   /* at most so many rows a batch */
+    size_t accumulation; /* at most so many batches a step; 0 is 1 */
     int threads; /* at most so many; fewer where a step is too little work to share */
     int64_t slice_flops; /* least work of a slice; 0: as measured to be worth it */
 };
@@ -68,8 +76,8 @@ struct step_result {
 };
 
 /*
- * One step on a batch of `rows` rows. `step` counts from 0. With `observe` the step also
- * gathers what stepper_layer_report() gives.
+ * One step on `rows` rows, which are one batch or, with accumulation, several. `step`
+ * counts from 0. With `observe` the step also gathers what stepper_layer_report() gives.
  */
 void stepper_train(struct stepper *stepper, const struct batch_source *source,
                    size_t rows, int64_t step, double learning_rate, bool observe,
@@ -92,7 +100,8 @@ struct layer_report {
     bool has_parameters;        /* trained ones; else the next two are 0 */
     double gradient_norm;       /* before clipping, L2 included */
     double update_ratio;        /* |change| / |parameters before| */
-    double activation_mean, activation_std; /* of the layer's (activated) output */
+    /* of the layer's (activated) output, in the step's last batch */
+    double activation_mean, activation_std;
     double dead_fraction; /* units whose output was 0 for all rows of the batch */
 };
 int stepper_layer_count(const struct stepper *stepper);

@@ -31,21 +31,22 @@ struct segment_squares {
 struct slice_state {
     _Alignas(64) struct run *run;
     real *gradients; /* graph_size() */
+    real *fresh;     /* the same, of one batch of several; NULL without accumulation */
     void *target;
     real *mixing; /* for loss_compute_mixed(); NULL: nothing is mixed */
     real *block;  /* BLOCK_REALS: gradients on their way into the optimizer */
     struct loss_sums sums;
-    double weight; /* of its rows in the loss */
+    double weights[2]; /* of its rows in the loss, of an even and an odd batch */
     double l2_loss;
     struct segment_squares *squares; /* one for each segment */
-    size_t first, rows;              /* of the present batch */
+    size_t first, rows;              /* of the present step and batch */
 };
 
 struct stepper {
     struct loss_spec loss;
     struct loss_layout layout;
     double clip_norm, clip_value;
-    size_t batch_rows;
+    size_t batch_rows, accumulation;
     struct graph *graph;
     struct slices *slices;
     int slice_count;
@@ -71,7 +72,9 @@ struct step {
     struct stepper *stepper;
     const struct batch_source *source;
     size_t rows;
-    int active; /* slices with rows */
+    size_t batches;
+    int active;      /* slices with rows in the first batch: they have gradients */
+    int last_active; /* and in the last one */
     int64_t number;
     struct optimizer_step update;
     double clip_scale; /* of the gradients, by their norm; below 1 where it clips */
@@ -79,6 +82,10 @@ struct step {
     struct tally *tally; /* NULL: none; rows of the tally before those of the step */
     size_t tallied;
 };
+
+/* The slice's share of the states' update after a batch that is not the last one and of
+ * which `active` slices had rows; all slices call it after its backwards are done. */
+void stepper_update_states(struct step *step, int slice, int active);
 
 /* The slice's share of the update; all slices call it after all backwards are done. */
 void stepper_update_slice(struct step *step, int slice);

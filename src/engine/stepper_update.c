@@ -104,23 +104,24 @@ MULTIVERSION static void observe_update(const real *restrict before,
 /* The gradient of a block, summed over the slices. It may lie in the first slice's buffer
  * or in `room`; only in `room` may it be changed. */
 static const real *gather(const struct step *step, const struct segment *segment,
-                          size_t first, size_t count, real *room, bool changes)
+                          int active, size_t first, size_t count, real *room,
+                          bool changes)
 {
     const struct stepper *stepper = step->stepper;
     if (segment->deferred) {
         struct run *runs[SPEC_MAX_THREADS];
-        for (int s = 0; s < step->active; s++)
+        for (int s = 0; s < active; s++)
             runs[s] = stepper->states[s].run;
-        run_gradient_rows(runs, step->active, segment->deferred, first / segment->grain,
+        run_gradient_rows(runs, active, segment->deferred, first / segment->grain,
                           count / segment->grain, room);
         return room;
     }
     const real *from = stepper->states[0].gradients + segment->offset + first;
-    if (step->active == 1 && (!changes || room == from))
+    if (active == 1 && (!changes || room == from))
         return from;
     if (room != from)
         memcpy(room, from, count * sizeof(real));
-    for (int s = 1; s < step->active; s++)
+    for (int s = 1; s < active; s++)
         vector_add(room, stepper->states[s].gradients + segment->offset + first, count);
     return room;
 }
@@ -134,8 +135,8 @@ static const real *finish_gradient(const struct step *step, struct slice_state *
     const struct stepper *stepper = step->stepper;
     const struct segment *segment = &stepper->segments[which];
     const real *p = stepper->parameters + segment->offset + first;
-    const real *gradient =
-        gather(step, segment, first, count, room, changes || segment->l2 > 0);
+    const real *gradient = gather(step, segment, step->active, first, count, room,
+                                  changes || segment->l2 > 0);
     if (segment->l2 > 0) {
         add_l2(room, p, (real)(2 * segment->l2), count);
         state->l2_loss += segment->l2 * vector_square_sum(p, count);
@@ -172,10 +173,10 @@ static void update_block(const struct step *step, struct slice_state *state, int
 
 /* States are not trained: the slices' shares of the new value are added up. */
 static void update_state(const struct step *step, const struct segment *segment,
-                         size_t first, size_t count)
+                         int active, size_t first, size_t count)
 {
     real *p = step->stepper->parameters + segment->offset + first;
-    const real *value = gather(step, segment, first, count, p, true);
+    const real *value = gather(step, segment, active, first, count, p, true);
     if (value != p)
         memcpy(p, value, count * sizeof(real));
 }
@@ -217,7 +218,7 @@ static void gather_and_update(struct step *step, int slice, int which, size_t fi
     const struct stepper *stepper = step->stepper;
     struct slice_state *state = &stepper->states[slice];
     if (!stepper->segments[which].trained) {
-        update_state(step, &stepper->segments[which], first, count);
+        update_state(step, &stepper->segments[which], step->last_active, first, count);
         return;
     }
     bool clips = stepper->clip_value > 0;
@@ -234,7 +235,7 @@ static void gather_only(struct step *step, int slice, int which, size_t first,
     const struct stepper *stepper = step->stepper;
     const struct segment *segment = &stepper->segments[which];
     if (!segment->trained) {
-        update_state(step, segment, first, count);
+        update_state(step, segment, step->last_active, first, count);
         return;
     }
     real *room = stepper->states[0].gradients + segment->offset + first;
@@ -254,6 +255,21 @@ static void clip_and_update(struct step *step, int slice, int which, size_t firs
     if (stepper->clip_value > 0)
         vector_clamp(gradient, (real)stepper->clip_value, count);
     update_block(step, &stepper->states[slice], which, first, count, gradient);
+}
+
+void stepper_update_states(struct step *step, int slice, int active)
+{
+    const struct stepper *stepper = step->stepper;
+    for (int i = 0; i < stepper->segment_count; i++) {
+        const struct segment *segment = &stepper->segments[i];
+        size_t first, count;
+        if (segment->trained)
+            continue;
+        slices_cut(segment->count, segment->grain, slice, stepper->slice_count, &first,
+                   &count);
+        if (count > 0)
+            update_state(step, segment, active, first, count);
+    }
 }
 
 void stepper_update_slice(struct step *step, int slice)

@@ -94,6 +94,7 @@ static int build(struct trainer *trainer, struct error *err)
         .seed = spec->seed,
         .mixes = spec->augmentation.mixup_alpha > 0,
         .batch_rows = batch,
+        .accumulation = (size_t)spec->gradient_accumulation,
         .threads = (int)spec->threads,
     };
     if (weigh_classes(trainer, &options.loss) != 0 || make_tally(trainer) != 0)
@@ -120,7 +121,7 @@ static int build(struct trainer *trainer, struct error *err)
         trainer_flow_init(trainer) != 0 ||
         trainer_identity(trainer, &trainer->identity) != 0)
         return error_set(err, ERR_NOMEM, "no memory for a trainer of %zu rows", rows);
-    return trainer_batches_init(trainer, batch, err);
+    return trainer_batches_init(trainer, err);
 }
 
 int trainer_new(const struct job_spec *spec, const struct pipeline *pipeline,
@@ -134,10 +135,10 @@ int trainer_new(const struct job_spec *spec, const struct pipeline *pipeline,
         return error_set(err, ERR_NOMEM, "no memory for a trainer");
     trainer->spec = spec;
     trainer->pipeline = pipeline;
-    int64_t batches = ((int64_t)rows + spec->batch_size - 1) / spec->batch_size;
+    int64_t steps = ((int64_t)rows + spec->step_rows - 1) / spec->step_rows;
     /* Rows may have been dropped since the spec counted them. */
     trainer->steps_per_epoch =
-        batches < spec->steps_per_epoch ? batches : spec->steps_per_epoch;
+        steps < spec->steps_per_epoch ? steps : spec->steps_per_epoch;
     trainer->steps = trainer->steps_per_epoch * spec->epochs;
     trainer->scale.target = spec->features.target;
     trainer->scale.of_text = spec->features.vocabulary > 0;

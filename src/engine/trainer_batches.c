@@ -11,7 +11,7 @@ static void fill_augmented(void *context, size_t first, size_t count, real *ret_
     augmented_fill(context, first, count, ret_x, ret_target);
 }
 
-int trainer_batches_init(struct trainer *trainer, size_t batch_rows, struct error *err)
+int trainer_batches_init(struct trainer *trainer, struct error *err)
 {
     const struct job_spec *spec = trainer->spec;
     struct trainer_batches *batches = &trainer->batches;
@@ -25,12 +25,14 @@ int trainer_batches_init(struct trainer *trainer, size_t batch_rows, struct erro
     };
     if (!batches->augmented.room)
         return error_set(err, ERR_NOMEM, "no memory for augmented images");
+    size_t rows = pipeline_rows(trainer->pipeline, IN_TRAIN);
+    size_t most = (size_t)spec->step_rows;
     struct batch_source source = {
         .context = &batches->augmented,
         .fill = fill_augmented,
         .mixed = spec->augmentation.mixup_alpha > 0 && loss_takes_labels(spec->loss.type),
     };
-    return prefetcher_new(&source, batch_rows,
+    return prefetcher_new(&source, most < rows ? most : rows,
                           graph_input_width(stepper_graph(trainer->stepper)),
                           augmented_target_bytes(spec), &batches->prefetcher, err);
 }
@@ -50,7 +52,7 @@ void trainer_batches_begin(struct trainer *trainer)
         return;
     batches->augmented.epoch = epoch;
     size_t rows = pipeline_rows(trainer->pipeline, IN_TRAIN);
-    size_t most = (size_t)trainer->spec->batch_size;
+    size_t most = (size_t)trainer->spec->step_rows;
     size_t taken = (size_t)trainer->steps_per_epoch * most;
     prefetcher_begin(batches->prefetcher, (size_t)trainer->state.batch * most,
                      taken < rows ? taken : rows);
@@ -59,7 +61,7 @@ void trainer_batches_begin(struct trainer *trainer)
 void trainer_batches_next(struct trainer *trainer, struct batch *ret_batch)
 {
     struct trainer_batches *batches = &trainer->batches;
-    size_t most = (size_t)trainer->spec->batch_size;
+    size_t most = (size_t)trainer->spec->step_rows;
     size_t first = (size_t)trainer->state.batch * most;
     size_t left = pipeline_rows(trainer->pipeline, IN_TRAIN) - first;
     ret_batch->first = first;

@@ -1,7 +1,8 @@
 /*
  * Where the batches of the training rows come from: as the pipeline has them, filled on
  * the slices' own threads, or augmented, made ahead by a prefetcher. Which row is in
- * which batch is the same in both cases: the order of the epoch, cut in batches.
+ * which batch is the same in both cases: the order of the epoch, cut in batches. Here a
+ * batch is what one step takes, accumulated batches and all.
  */
 #ifndef BACKPROP_TRAINER_BATCHES_H
 #define BACKPROP_TRAINER_BATCHES_H
@@ -14,8 +15,7 @@ struct batch {
     size_t first, rows; /* in trainer->order */
 };
 
-/* `batch_rows`: the most that a batch has. */
-int trainer_batches_init(struct trainer *trainer, size_t batch_rows, struct error *err)
+int trainer_batches_init(struct trainer *trainer, struct error *err)
     __attribute__((warn_unused_result));
 void trainer_batches_release(struct trainer *trainer);
 

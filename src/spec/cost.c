@@ -49,7 +49,7 @@ static double activation_numbers(const struct model_spec *model)
 static double augmentation_numbers(const struct job_spec *spec, double target_width)
 {
     double image = (double)shape_elements(&spec->features.input_shape);
-    return 2 * (double)spec->batch_size * (image + target_width + 2) + 2 * image;
+    return 2 * (double)spec->step_rows * (image + target_width + 2) + 2 * image;
 }
 
 int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_facts *facts)
@@ -58,6 +58,8 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
     double parameters = (double)spec->model.parameter_count;
     double numbers = parameters * (1 + (double)spec->threads + moments);
     numbers += parameters;
+    if (spec->gradient_accumulation > 1)
+        numbers += parameters * (double)spec->threads;
     if (spec->average_decay > 0)
         numbers += 2 * parameters; /* and in a checkpoint */
     numbers += parameters * (2 + moments);
@@ -84,7 +86,7 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
 double cost_seconds(const struct job_spec *spec, double gflops)
 {
     double trained = fmin((double)spec->train_rows,
-                          (double)spec->steps_per_epoch * (double)spec->batch_size);
+                          (double)spec->steps_per_epoch * (double)spec->step_rows);
     double rows = FORWARD_AND_BACKWARD * trained + (double)spec->validation_rows;
     double arithmetic =
         rows * (double)spec->model.flops / (gflops * 1e9 * (double)spec->threads);

@@ -26,22 +26,35 @@
 #define DEFAULT_NAME "job"
 /* 2^53 - 1: every JSON reader keeps it exactly. */
 #define SEED_MAXIMUM 9007199254740991.0
+#define ACCUMULATION_MAXIMUM 1024
 #define LOGS_PER_EPOCH 100 /* "log_every_steps": "auto" */
 #define BYTES_PER_MB (INT64_C(1024) * 1024)
 
 /* All keys of a job, in the order of the canonical JSON. */
 static const char *const job_keys[] = {
-    "name",          "dataset",
-    "features",      "augmentation",
-    "model",         "loss",
-    "optimizer",     "learning_rate_schedule",
-    "gradient_clip", "weight_averaging",
-    "epochs",        "steps_per_epoch",
-    "batch_size",    "seed",
-    "split",         "early_stopping",
-    "checkpoint",    "log_every_steps",
-    "resources",     "priority",
-    "metadata",      NULL,
+    "name",
+    "dataset",
+    "features",
+    "augmentation",
+    "model",
+    "loss",
+    "optimizer",
+    "learning_rate_schedule",
+    "gradient_clip",
+    "weight_averaging",
+    "epochs",
+    "steps_per_epoch",
+    "batch_size",
+    "gradient_accumulation",
+    "seed",
+    "split",
+    "early_stopping",
+    "checkpoint",
+    "log_every_steps",
+    "resources",
+    "priority",
+    "metadata",
+    NULL,
 };
 
 static const struct key number_keys[] = {
@@ -49,6 +62,8 @@ static const struct key number_keys[] = {
     {"steps_per_epoch", KEY_INTEGER, AT_LEAST(1), AT_MOST(1e9), .word = "auto",
      DEFAULT("\"auto\"")},
     {"batch_size", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_BATCH), DEFAULT("32")},
+    {"gradient_accumulation", KEY_INTEGER, AT_LEAST(1), AT_MOST(ACCUMULATION_MAXIMUM),
+     DEFAULT("1")},
     {"seed", KEY_INTEGER, AT_LEAST(0), AT_MOST(SEED_MAXIMUM), DEFAULT("0")},
     {"log_every_steps", KEY_INTEGER, AT_LEAST(1), AT_MOST(1e9), .word = "auto",
      DEFAULT("\"auto\"")},
@@ -127,6 +142,9 @@ static void read_numbers(struct job_reader *reader)
         return;
     spec->epochs = attrs_integer(&reader->numbers, "epochs");
     spec->batch_size = attrs_integer(&reader->numbers, "batch_size");
+    spec->gradient_accumulation =
+        attrs_integer(&reader->numbers, "gradient_accumulation");
+    spec->step_rows = spec->batch_size * spec->gradient_accumulation;
     spec->seed = (uint64_t)attrs_integer(&reader->numbers, "seed");
     spec->log_every_steps = attrs_integer(&reader->numbers, "log_every_steps");
     spec->priority = attrs_integer(&reader->numbers, "priority");
@@ -285,15 +303,15 @@ static void resolve_steps(struct job_reader *reader)
 {
     struct job_spec *spec = reader->spec;
     int64_t rows = (int64_t)spec->train_rows;
-    int64_t steps = (rows + spec->batch_size - 1) / spec->batch_size;
+    int64_t steps = (rows + spec->step_rows - 1) / spec->step_rows;
     spec->steps_per_epoch = steps;
     const struct attr *asked = attrs_find(&reader->numbers, "steps_per_epoch");
     if (asked->is_word)
         return;
     if (asked->integer > steps)
         violations_add(reader->violations, "/steps_per_epoch",
-                       "expected \"auto\" or at most %lld, the batches of %lld training "
-                       "rows, found %lld",
+                       "expected \"auto\" or at most %lld, the steps through %lld "
+                       "training rows, found %lld",
                        (long long)steps, (long long)rows, (long long)asked->integer);
     spec->steps_per_epoch = asked->integer;
 }

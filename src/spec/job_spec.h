@@ -143,6 +143,7 @@ struct job_spec {
     double clip_norm, clip_value;         /* 0: off */
     double average_decay;                 /* weight_averaging; 0: off */
     int64_t epochs, batch_size;
+    int64_t gradient_accumulation; /* batches that give one update */
     uint64_t seed;
     struct split_spec split;
     struct early_stopping_spec early_stopping;
@@ -155,6 +156,7 @@ struct job_spec {
     /* What the split will give, before rows without a target are dropped; windows of a
      * text. */
     uint64_t train_rows, validation_rows, test_rows;
+    int64_t step_rows;       /* of one update: batch_size * gradient_accumulation */
     int64_t steps_per_epoch; /* all batches of the training rows, or fewer if asked for */
     int64_t positions;    /* labels of a sample: context_length where a network for text
                              answers at every position, otherwise 1 */

@@ -186,15 +186,21 @@ const char *loss_activation(const struct loss_spec *loss)
 /* Keys that optimizers share; the defaults are in the rows. */
 #define LEARNING_RATE "learning_rate", KEY_NUMBER, ABOVE(0), AT_MOST(RATE_MAXIMUM)
 #define WEIGHT_DECAY "weight_decay", KEY_NUMBER, AT_LEAST(0), AT_MOST(RATE_MAXIMUM)
+/* Which parameters weight_decay reaches. */
+#define WEIGHT_DECAY_ON                                                                  \
+    "weight_decay_on", KEY_CHOICE, .choices = decay_names, DEFAULT("\"weights\"")
 #define EPSILON "epsilon", KEY_NUMBER, ABOVE(0), AT_MOST(1)
 /* The share of a running mean that a step keeps. */
 #define SHARE KEY_NUMBER, AT_LEAST(0), BELOW(1)
+
+static const char *const decay_names[] = {"weights", "all", NULL};
 
 static const struct key sgd_keys[] = {
     {LEARNING_RATE, DEFAULT("0.01")},
     {"momentum", SHARE, DEFAULT("0")},
     {"nesterov", KEY_BOOLEAN, DEFAULT("false")},
     {WEIGHT_DECAY, DEFAULT("0")},
+    {WEIGHT_DECAY_ON},
     {0},
 };
 static const struct key rmsprop_keys[] = {
@@ -204,6 +210,7 @@ static const struct key rmsprop_keys[] = {
     {"centered", KEY_BOOLEAN, DEFAULT("false")},
     {EPSILON, DEFAULT("1e-8")},
     {WEIGHT_DECAY, DEFAULT("0")},
+    {WEIGHT_DECAY_ON},
     {0},
 };
 static const struct key adam_keys[] = {
@@ -211,7 +218,8 @@ static const struct key adam_keys[] = {
     {"beta_1", SHARE, DEFAULT("0.9")},
     {"beta_2", SHARE, DEFAULT("0.999")},
     {EPSILON, DEFAULT("1e-8")},
-    {WEIGHT_DECAY, DEFAULT("0")}, /* added to the gradient */
+    {WEIGHT_DECAY, DEFAULT("0")},
+    {WEIGHT_DECAY_ON}, /* added to the gradient */
     {0},
 };
 static const struct key adamw_keys[] = {
@@ -220,6 +228,7 @@ static const struct key adamw_keys[] = {
     {"beta_2", SHARE, DEFAULT("0.999")},
     {EPSILON, DEFAULT("1e-8")},
     {WEIGHT_DECAY, DEFAULT("0.01")}, /* decoupled from it */
+    {WEIGHT_DECAY_ON},
     {0},
 };
 static const struct key adagrad_keys[] = {
@@ -227,6 +236,7 @@ static const struct key adagrad_keys[] = {
     {"learning_rate_decay", KEY_NUMBER, AT_LEAST(0), AT_MOST(RATE_MAXIMUM), DEFAULT("0")},
     {EPSILON, DEFAULT("1e-10")},
     {WEIGHT_DECAY, DEFAULT("0")},
+    {WEIGHT_DECAY_ON},
     {0},
 };
 static const struct key adadelta_keys[] = {
@@ -234,6 +244,7 @@ static const struct key adadelta_keys[] = {
     {"rho", SHARE, DEFAULT("0.9")},
     {EPSILON, DEFAULT("1e-6")},
     {WEIGHT_DECAY, DEFAULT("0")},
+    {WEIGHT_DECAY_ON},
     {0},
 };
 static const struct key nadam_keys[] = {
@@ -242,6 +253,7 @@ static const struct key nadam_keys[] = {
     {"beta_2", SHARE, DEFAULT("0.999")},
     {EPSILON, DEFAULT("1e-8")},
     {WEIGHT_DECAY, DEFAULT("0")},
+    {WEIGHT_DECAY_ON},
     {"momentum_decay", KEY_NUMBER, AT_LEAST(0), AT_MOST(RATE_MAXIMUM), DEFAULT("0.004")},
     {0},
 };
@@ -250,6 +262,7 @@ static const struct key lion_keys[] = {
     {"beta_1", SHARE, DEFAULT("0.9")},
     {"beta_2", SHARE, DEFAULT("0.99")},
     {WEIGHT_DECAY, DEFAULT("0")},
+    {WEIGHT_DECAY_ON},
     {0},
 };
 

@@ -3,7 +3,10 @@
  * their attributes means. The engine reads them by these names.
  *
  * Let g be the gradient (L2 terms and clipping included), r the learning rate of the step
- * and w a parameter. `weight_decay` reaches only parameters that decay (no biases).
+ * and w a parameter. `weight_decay` reaches only parameters that decay: weights of
+ * layers, tables of embeddings and learned positions among them, but no biases and no
+ * scales of norms. With weight_decay_on "all" (default "weights") it reaches all of them,
+ * as it does in PyTorch where nobody makes parameter groups.
  *
  * Optimizers, with the formulas and defaults of torch.optim or Keras:
  *   sgd      learning_rate 0.01, momentum 0, nesterov false, weight_decay 0

@@ -1,4 +1,5 @@
-/* What a step makes of a batch in parts: slices of weighted rows. */
+/* What a step makes of its rows in parts: slices of weighted rows, batches whose
+ * gradients accumulate. */
 #include "core_fixture.h"
 #include "engine/stepper.h"
 
@@ -20,6 +21,7 @@
 struct rows {
     float x[ROWS * INPUTS];
     int32_t labels[ROWS];
+    size_t from; /* the first one that is given */
 };
 
 static void rows_fill(struct rows *rows)
@@ -33,8 +35,9 @@ static void rows_fill(struct rows *rows)
 static void fill(void *context, size_t first, size_t count, real *ret_x, void *ret_target)
 {
     const struct rows *rows = context;
-    memcpy(ret_x, rows->x + first * INPUTS, count * INPUTS * sizeof(float));
-    memcpy(ret_target, rows->labels + first, count * sizeof(int32_t));
+    memcpy(ret_x, rows->x + (rows->from + first) * INPUTS,
+           count * INPUTS * sizeof(float));
+    memcpy(ret_target, rows->labels + rows->from + first, count * sizeof(int32_t));
 }
 
 struct setup {
@@ -43,6 +46,7 @@ struct setup {
     size_t batch_rows;
     int threads;
     double clip_norm, clip_value;
+    size_t accumulation;
 };
 
 struct training {
@@ -65,6 +69,7 @@ static void open_training(struct training *training, const struct setup *setup)
         .clip_value = setup->clip_value,
         .seed = 11,
         .batch_rows = setup->batch_rows,
+        .accumulation = setup->accumulation,
         .threads = setup->threads,
         .slice_flops = 1,
     };
@@ -109,9 +114,11 @@ static void test_class_weights_are_of_the_whole_batch(void **state)
 {
     (void)state;
     double weights[CLASSES] = {4, 0.5, 1};
-    struct setup setup = {
-        SMALL, SGD, {.type = LOSS_CROSS_ENTROPY, .class_weights = weights}, ROWS, 1,
-        0,     0};
+    struct setup setup = {.layers = SMALL,
+                          .optimizer = SGD,
+                          .loss = {.type = LOSS_CROSS_ENTROPY, .class_weights = weights},
+                          .batch_rows = ROWS,
+                          .threads = 1};
     struct training alone;
     open_training(&alone, &setup);
     for (setup.threads = 2; setup.threads <= 5; setup.threads++) {
@@ -132,10 +139,126 @@ static void test_class_weights_are_of_the_whole_batch(void **state)
     close_training(&alone);
 }
 
+/* Its second gradient is large enough to be deferred. */
+#define LARGE                                                                            \
+    "[{'type': 'dense', 'units': 130, 'activation': 'relu', 'l2': 0.01},"                \
+    " {'type': 'dense', 'units': 130}, {'type': 'dropout', 'rate': 0.3},"                \
+    " {'type': 'dense', 'units': 3}]"
+#define ADAM "{'type': 'adam', 'learning_rate': 0.1, 'epsilon': 0.001}"
+
+static void test_accumulated_batches_equal_one_large_batch(void **state)
+{
+    (void)state;
+    static const struct setup setups[] = {
+        {.layers = SMALL, .optimizer = SGD},
+        {.layers = LARGE, .optimizer = SGD},
+        {.layers = LARGE, .optimizer = ADAM, .clip_norm = 0.05},
+        {.layers = SMALL, .optimizer = SGD, .clip_value = 0.01},
+        {.layers = SMALL, .optimizer = SGD, .loss = {.type = LOSS_FOCAL, .gamma = 2}},
+    };
+    for (size_t i = 0; i < sizeof(setups) / sizeof(setups[0]); i++) {
+        for (int threads = 1; threads <= 3; threads++) {
+            struct setup setup = setups[i];
+            struct training whole, parts, again;
+            setup.threads = threads;
+            setup.batch_rows = ROWS;
+            open_training(&whole, &setup);
+            setup.batch_rows = ROWS / 3;
+            setup.accumulation = 3;
+            open_training(&parts, &setup);
+            open_training(&again, &setup);
+            for (int s = 0; s < 4; s++) {
+                struct step_result a = step(&whole, ROWS), b = step(&parts, ROWS);
+                step(&again, ROWS);
+                assert_true(fabs(a.sums.loss - b.sums.loss) <= 1e-4);
+                assert_true(fabs(a.l2_loss - b.l2_loss) <= 1e-5);
+                assert_int_equal(b.sums.rows, ROWS);
+            }
+            assert_true(distance(&whole, &parts) <= 1e-4);
+            assert_true(distance(&again, &parts) <= 0);
+            close_training(&again);
+            close_training(&parts);
+            close_training(&whole);
+        }
+    }
+}
+
+/* 8, 8 and 3 rows count the same: loss / 3 each, as in PyTorch's usual loop. */
+static void test_a_smaller_last_batch_counts_as_one_batch(void **state)
+{
+    (void)state;
+    double weights[CLASSES] = {4, 0.5, 1};
+    for (int threads = 1; threads <= 5; threads += 2) {
+        struct setup setup = {
+            .layers = "[{'type': 'dense', 'units': 12, 'activation': 'tanh'},"
+                      " {'type': 'dense', 'units': 3}]",
+            .optimizer = SGD,
+            .loss = {.type = LOSS_CROSS_ENTROPY, .class_weights = weights},
+            .batch_rows = 8,
+            .threads = threads,
+            .accumulation = 4,
+        };
+        struct training all, one, untouched;
+        open_training(&all, &setup);
+        open_training(&untouched, &setup);
+        size_t size = graph_size(stepper_graph(all.stepper));
+        const real *before = stepper_parameters(untouched.stepper);
+        double change[500] = {0};
+        assert_true(size <= 500);
+        for (size_t first = 0; first < 19; first += 8) {
+            open_training(&one, &setup);
+            one.rows.from = first;
+            step(&one, first < 16 ? 8 : 3);
+            for (size_t p = 0; p < size; p++)
+                change[p] +=
+                    ((double)stepper_parameters(one.stepper)[p] - (double)before[p]) / 3;
+            close_training(&one);
+        }
+        step(&all, 19);
+        for (size_t p = 0; p < size; p++)
+            assert_true(fabs((double)stepper_parameters(all.stepper)[p] -
+                             (double)before[p] - change[p]) <= 1e-6);
+        close_training(&untouched);
+        close_training(&all);
+    }
+}
+
+/* At a rate of 0 one step of three batches and three steps of one see the same. */
+static void test_running_statistics_follow_every_batch(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 5; threads++) {
+        struct setup setup = {
+            .layers = "[{'type': 'dense', 'units': 12}, {'type': 'batch_norm'},"
+                      " {'type': 'dense', 'units': 3}]",
+            .optimizer = "{'type': 'sgd', 'learning_rate': 1e-30}",
+            .batch_rows = 8,
+            .threads = threads,
+            .accumulation = 3,
+        };
+        struct training all, single;
+        open_training(&all, &setup);
+        open_training(&single, &setup);
+        struct step_result result;
+        stepper_train(all.stepper, &all.source, 19, 0, 0, false, &result);
+        for (size_t first = 0; first < 19; first += 8) {
+            single.rows.from = first;
+            stepper_train(single.stepper, &single.source, first < 16 ? 8 : 3, 0, 0, false,
+                          &result);
+        }
+        assert_true(distance(&all, &single) <= 0);
+        close_training(&single);
+        close_training(&all);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_class_weights_are_of_the_whole_batch),
+        cmocka_unit_test(test_accumulated_batches_equal_one_large_batch),
+        cmocka_unit_test(test_a_smaller_last_batch_counts_as_one_batch),
+        cmocka_unit_test(test_running_statistics_follow_every_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,8 +77,9 @@ static json_t *complete_spec(const json_t *golden, const json_t *test_case,
     json_t *spec = json_deep_copy(json_object_get(test_case, "spec"));
     bool is_class = strcmp(target, "classes") == 0 || strcmp(target, "binary") == 0;
     json_object_set_new(spec, "epochs", json_deep_copy(json_object_get(golden, "steps")));
-    json_object_set_new(spec, "batch_size",
-                        json_deep_copy(json_object_get(golden, "rows")));
+    if (!json_object_get(spec, "batch_size"))
+        json_object_set_new(spec, "batch_size",
+                            json_deep_copy(json_object_get(golden, "rows")));
     json_object_set_new(spec, "split", json_pack("{s:{s:i}}", "fractions", "train", 1));
     json_object_set_new(spec, "log_every_steps", json_integer(1));
     if (!is_class)

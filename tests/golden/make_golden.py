@@ -116,10 +116,11 @@ def make_optimizer(settings, model):
     settings = dict(settings)
     kind = settings.pop("type")
     decay = settings.pop("weight_decay", 0.01 if kind == "adamw" else 0.0)
+    decays_all = settings.pop("weight_decay_on", "weights") == "all"
     weights = [p for p in model.parameters() if p.dim() > 1]
     biases = [p for p in model.parameters() if p.dim() == 1]
     groups = [{"params": weights, "weight_decay": decay},
-              {"params": biases, "weight_decay": 0.0}]
+              {"params": biases, "weight_decay": decay if decays_all else 0.0}]
     rate = settings.pop("learning_rate")
     if kind == "sgd":
         return torch.optim.SGD(groups, lr=rate, **settings)
@@ -195,6 +196,11 @@ def make_scheduler(settings, optimizer):
 def loss_function(spec):
     loss = spec["loss"]
     kind = loss if isinstance(loss, str) else loss["type"]
+    weights = loss.get("class_weights") if isinstance(loss, dict) else None
+    if weights:
+        return lambda output, target: nn.functional.cross_entropy(
+            output, target, output.new_tensor(weights),
+            label_smoothing=loss.get("label_smoothing", 0.0))
     if kind == "huber":
         return nn.HuberLoss(delta=loss.get("delta", 1.0))
     if kind == "log_cosh":
@@ -237,11 +243,16 @@ def train(spec, target_name, data, initial, dtype):
     losses, clipped = [], 0
     for step in range(STEPS):
         optimizer.zero_grad()
-        loss = compute(model(x), target)
+        loss = torch.zeros((), dtype=dtype)
+        for part in torch.arange(ROWS).chunk(spec.get("gradient_accumulation", 1)):
+            part_loss = compute(model(x[part]), target[part]) * len(part) / ROWS
+            part_loss.backward()
+            loss += part_loss.detach()
         for dense, l2 in decays:
             if l2 > 0:
-                loss = loss + l2 * dense.weight.square().sum()
-        loss.backward()
+                penalty = l2 * dense.weight.square().sum()
+                penalty.backward()
+                loss += penalty.detach()
         if "norm" in clip:
             norm = nn.utils.clip_grad_norm_(model.parameters(), clip["norm"])
             clipped += norm > clip["norm"]
@@ -340,6 +351,19 @@ def cases():
     }.items():
         yield case("schedule " + name, "numbers",
                    optimizer={**sgd, "momentum": 0.8}, learning_rate_schedule=schedule)
+    for smoothing in (0.0, 0.15):
+        yield case("loss cross_entropy with class_weights %g" % smoothing, "classes",
+                   loss={"type": "cross_entropy", "class_weights": [0.5, 2.0, 1.25],
+                         "label_smoothing": smoothing})
+    yield case("weight decay on all", "classes",
+               optimizer={"type": "adamw", "learning_rate": 0.01, "weight_decay": 0.2,
+                          "weight_decay_on": "all"})
+    yield case("accumulated", "numbers", optimizer={**sgd, "momentum": 0.9},
+               batch_size=8, gradient_accumulation=3)
+    yield case("accumulated, l2, clip by norm and schedule", "classes",
+               optimizer={**adam, "weight_decay": 0.05}, layers=mlp("tanh", l2=0.02),
+               gradient_clip={"norm": 0.5}, batch_size=6, gradient_accumulation=4,
+               learning_rate_schedule={"type": "exponential", "gamma": 0.9})
     yield case("clip by norm", "numbers", optimizer=sgd, gradient_clip={"norm": 0.3})
     yield case("clip by value", "numbers", optimizer=sgd, gradient_clip={"value": 0.05})
     yield case("l2", "classes", layers=mlp("tanh", l2=0.02))

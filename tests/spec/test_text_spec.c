@@ -201,7 +201,7 @@ static void test_an_epoch_may_be_some_steps(void **state)
     json_decref(description);
     job_spec_free(spec);
     assert_violation(PLAIN(",'batch_size':10,'steps_per_epoch':6"), facts_of_text,
-                     "/steps_per_epoch", "at most 5, the batches of 44 training rows");
+                     "/steps_per_epoch", "at most 5, the steps through 44 training rows");
     assert_violation(PLAIN(",'steps_per_epoch':0"), facts_of_text, "/steps_per_epoch",
                      "expected");
 }

@@ -146,26 +146,29 @@ static void test_optimizers_have_the_usual_defaults(void **state)
         const char *optimizer, *canonical;
     } rows[] = {
         {"'sgd'", "{'type':'sgd','learning_rate':0.01,'momentum':0,'nesterov':false,"
-                  "'weight_decay':0}"},
-        {"'rmsprop'", "{'type':'rmsprop','learning_rate':0.001,'rho':0.9,'momentum':0,"
-                      "'centered':false,'epsilon':1e-8,'weight_decay':0}"},
+                  "'weight_decay':0,'weight_decay_on':'weights'}"},
+        {"'rmsprop'",
+         "{'type':'rmsprop','learning_rate':0.001,'rho':0.9,'momentum':0,"
+         "'centered':false,'epsilon':1e-8,'weight_decay':0,'weight_decay_on':'weights'}"},
         {"'adam'", "{'type':'adam','learning_rate':0.001,'beta_1':0.9,'beta_2':0.999,"
-                   "'epsilon':1e-8,'weight_decay':0}"},
+                   "'epsilon':1e-8,'weight_decay':0,'weight_decay_on':'weights'}"},
         {"{'type':'adamw'}", "{'type':'adamw','learning_rate':0.001,'beta_1':0.9,"
-                             "'beta_2':0.999,'epsilon':1e-8,'weight_decay':0.01}"},
+                             "'beta_2':0.999,'epsilon':1e-8,'weight_decay':0.01,'weight_"
+                             "decay_on':'weights'}"},
         {"'adagrad'", "{'type':'adagrad','learning_rate':0.01,'learning_rate_decay':0,"
-                      "'epsilon':1e-10,'weight_decay':0}"},
+                      "'epsilon':1e-10,'weight_decay':0,'weight_decay_on':'weights'}"},
         {"'adadelta'", "{'type':'adadelta','learning_rate':1,'rho':0.9,'epsilon':1e-6,"
-                       "'weight_decay':0}"},
+                       "'weight_decay':0,'weight_decay_on':'weights'}"},
         {"'nadam'", "{'type':'nadam','learning_rate':0.002,'beta_1':0.9,'beta_2':0.999,"
-                    "'epsilon':1e-8,'weight_decay':0,'momentum_decay':0.004}"},
+                    "'epsilon':1e-8,'weight_decay':0,'weight_decay_on':'weights','"
+                    "momentum_decay':0.004}"},
         {"'radam'", "{'type':'radam','learning_rate':0.001,'beta_1':0.9,'beta_2':0.999,"
-                    "'epsilon':1e-8,'weight_decay':0}"},
+                    "'epsilon':1e-8,'weight_decay':0,'weight_decay_on':'weights'}"},
         {"'lion'", "{'type':'lion','learning_rate':0.0001,'beta_1':0.9,'beta_2':0.99,"
-                   "'weight_decay':0}"},
+                   "'weight_decay':0,'weight_decay_on':'weights'}"},
         {"{'type':'sgd','momentum':0.9,'nesterov':true,'learning_rate':1}",
          "{'type':'sgd','learning_rate':1,'momentum':0.9,'nesterov':true,'weight_decay':"
-         "0}"},
+         "0,'weight_decay_on':'weights'}"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char job[512];
@@ -178,6 +181,46 @@ static void test_optimizers_have_the_usual_defaults(void **state)
     assert_string_equal(spec->optimizer.type, "adam");
     assert_true(attrs_number(&spec->optimizer.attrs, "beta_2") == 0.999);
     job_spec_free(spec);
+}
+
+/* Matrices, kernels and tables decay; biases and what norms learn do not. */
+static void test_weights_decay_and_biases_and_norms_do_not(void **state)
+{
+    (void)state;
+    struct job_spec *spec = sample_spec(
+        "{'dataset':'d','features':{'input_shape':[28,28,1]},'model':{'layers':["
+        "{'type':'conv2d','filters':4,'kernel_size':3},{'type':'batch_norm'},"
+        "{'type':'reshape','shape':[26,104]},"
+        "{'type':'position_embedding'},{'type':'transformer_block','num_heads':2},"
+        "{'type':'rms_norm'},{'type':'lstm','units':5},{'type':'layer_norm'},"
+        "{'type':'dense','units':'auto'}]}}",
+        facts_of_images);
+    int decaying = 0, others = 0;
+    for (int l = 0; l < spec->model.layer_count; l++) {
+        const struct layer *layer = &spec->model.layers[l];
+        for (int p = 0; p < layer->param_count; p++) {
+            assert_int_equal(layer->params[p].decays, layer->params[p].shape.rank > 1);
+            decaying += layer->params[p].decays;
+            others += !layer->params[p].decays;
+        }
+    }
+    assert_true(decaying >= 8 && others >= 12);
+    job_spec_free(spec);
+}
+
+static void test_steps_count_accumulated_batches_once(void **state)
+{
+    (void)state;
+    struct job_spec *spec = sample_spec(
+        HOUSES(",'batch_size':100,'gradient_accumulation':7,'split':{'fractions':"
+               "{'train':0.5,'validation':0.5}}"),
+        facts_of_houses);
+    assert_int_equal(spec->train_rows, 10320);
+    assert_int_equal(spec->step_rows, 700);
+    assert_int_equal(spec->steps_per_epoch, 15); /* 14.7 */
+    job_spec_free(spec);
+    assert_violation(HOUSES(",'gradient_accumulation':0"), facts_of_houses,
+                     "/gradient_accumulation", "from 1 to 1024");
 }
 
 static void test_schedules_have_their_defaults(void **state)
@@ -352,6 +395,8 @@ int main(void)
         cmocka_unit_test(test_wrong_class_weights_are_pointed_at),
         cmocka_unit_test(test_one_unit_and_two_classes_mean_binary_cross_entropy),
         cmocka_unit_test(test_optimizers_have_the_usual_defaults),
+        cmocka_unit_test(test_weights_decay_and_biases_and_norms_do_not),
+        cmocka_unit_test(test_steps_count_accumulated_batches_once),
         cmocka_unit_test(test_schedules_have_their_defaults),
         cmocka_unit_test(test_names_cover_the_tables),
         cmocka_unit_test(test_plateau_watches_the_training_loss_without_validation),
