@@ -190,9 +190,11 @@ static void to_time(const struct pass *pass, const real *x, size_t width, size_t
                     size_t count, real *in_time)
 {
     size_t rows = pass->call->rows, steps = pass->config->steps;
-    for (size_t t = first; t < first + count; t++) {
-        for (size_t r = 0; r < rows; r++, in_time += width)
-            memcpy(in_time, x + (r * steps + t) * width, width * sizeof(real));
+    for (size_t r = 0; r < rows; r++) {
+        const real *row = x + (r * steps + first) * width;
+        for (size_t t = 0; t < count; t++)
+            memcpy(in_time + (t * rows + r) * width, row + t * width,
+                   width * sizeof(real));
     }
 }
 
@@ -201,9 +203,11 @@ static void from_time(const struct pass *pass, const real *in_time, size_t width
                       size_t first, size_t count, real *x)
 {
     size_t rows = pass->call->rows, steps = pass->config->steps;
-    for (size_t t = first; t < first + count; t++) {
-        for (size_t r = 0; r < rows; r++, in_time += width)
-            memcpy(x + (r * steps + t) * width, in_time, width * sizeof(real));
+    for (size_t r = 0; r < rows; r++) {
+        real *row = x + (r * steps + first) * width;
+        for (size_t t = 0; t < count; t++)
+            memcpy(row + t * width, in_time + (t * rows + r) * width,
+                   width * sizeof(real));
     }
 }
 
