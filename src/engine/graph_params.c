@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,14 @@ void graph_import_param(const struct tensor *tensor, const real *torch, real *re
         ret_engine[walk_next(&walk)] = torch[i];
 }
 
+static double truncated_normal(struct rng *rng)
+{
+    double value = rng_normal(rng);
+    while (fabs(value) > 2)
+        value = rng_normal(rng);
+    return value;
+}
+
 /* Number i of `count` of a distribution without a shape. */
 static double draw(const struct param_spec *spec, size_t i, size_t count, struct rng *rng)
 {
@@ -76,6 +85,8 @@ static double draw(const struct param_spec *spec, size_t i, size_t count, struct
         return spec->scale * (2 * (double)rng_uniform(rng) - 1);
     case INIT_NORMAL:
         return spec->scale * rng_normal(rng);
+    case INIT_TRUNCATED_NORMAL:
+        return spec->scale * truncated_normal(rng);
     case INIT_FORGET:
         return i / (count / 4) == 1;
     case INIT_ORTHOGONAL:

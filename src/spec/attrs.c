@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EXPECTED_SIZE 360
+#define EXPECTED_SIZE 480
 
 static bool in_bounds(const struct key *key, double number)
 {
@@ -189,6 +189,10 @@ static void expected_text(const struct key *key, char text[EXPECTED_SIZE])
         append(text, "one of ");
         for (int i = 0; key->choices[i]; i++)
             append(text, "%s\"%s\"", i > 0 ? ", " : "", key->choices[i]);
+        if (key->numbers)
+            append(text, ", or an object such as {\"type\": \"%s\", \"%s\": %s}",
+                   key->numbers->choice, key->numbers->number.name,
+                   key->numbers->number.fallback);
         break;
     case KEY_STRING:
         append(text, "a string of at most %d bytes", ATTR_STRING_SIZE - 1);
@@ -258,6 +262,10 @@ static json_t *attr_json(const struct attr *attr)
     case KEY_BOOLEAN:
         return json_boolean(attr->integer);
     case KEY_CHOICE:
+        if (attr->numbered)
+            return json_pack("{s:s, s:o}", "type", attr->string, attr->numbered->name,
+                             canonical_number(attr->number));
+        return json_string(attr->string);
     case KEY_STRING:
         return json_string(attr->string);
     case KEY_INTEGERS:
@@ -268,12 +276,39 @@ static json_t *attr_json(const struct attr *attr)
     return NULL;
 }
 
+/* {"type": choice, …} with the number that this choice may have. */
+static int read_choice_object(const json_t *object, const char *pointer,
+                              const struct key *key, struct attr *attr,
+                              struct violations *violations)
+{
+    const char *type = json_string_value(json_object_get(object, "type"));
+    const struct choice_number *row = key->numbers;
+    while (row->choice && (!type || strcmp(row->choice, type) != 0))
+        row++;
+    struct key keys[3] = {{"type", KEY_CHOICE, .choices = key->choices}};
+    if (row->choice)
+        keys[1] = row->number;
+    char at[POINTER_SIZE];
+    struct attrs inner;
+    int rc = attrs_read(object, pointer_key(at, pointer, key->name), keys, NULL, &inner,
+                        NULL, violations);
+    attr->integer = inner.items[0].integer;
+    snprintf(attr->string, sizeof(attr->string), "%s", inner.items[0].string);
+    if (row->choice) {
+        attr->numbered = &row->number;
+        attr->number = inner.items[1].number;
+    }
+    return rc;
+}
+
 /* Reads one key; the default is JSON text that goes through the same reader. */
 static int read_key(const json_t *object, const char *pointer, const struct key *key,
                     struct attr *attr, struct violations *violations)
 {
     *attr = (struct attr){.key = key};
     const json_t *value = json_object_get(object, key->name);
+    if (json_is_object(value) && key->numbers)
+        return read_choice_object(value, pointer, key, attr, violations);
     if (value || !key->fallback) {
         if (value && read_value(key, value, attr))
             return 0;
@@ -343,6 +378,12 @@ const char *attrs_string(const struct attrs *attrs, const char *name)
 {
     const struct attr *attr = attrs_find(attrs, name);
     return attr ? attr->string : "";
+}
+
+json_t *attrs_json(const struct attrs *attrs, const char *name)
+{
+    const struct attr *attr = attrs_find(attrs, name);
+    return attr ? attr_json(attr) : NULL;
 }
 
 bool attrs_has(const struct attrs *attrs, const char *name)

@@ -29,6 +29,8 @@ enum key_type {
     KEY_OTHER     /* optional; whatever it is, the owner of the table reads it */
 };
 
+struct choice_number;
+
 struct key {
     const char *name;
     enum key_type type;
@@ -38,11 +40,19 @@ struct key {
     /* NULL-terminated. KEY_CHOICE: the values; KEY_INTEGERS: words (see `word`), or NULL
      */
     const char *const *choices;
+    /* KEY_CHOICE: choices that may also be an object with a number; NULL: none. */
+    const struct choice_number *numbers;
     /* The default as JSON text ("0.9", "\"relu\""). NULL: the key is required; "null": it
      * is optional, and null may be written, too. */
     const char *fallback;
     const char *word; /* another accepted string, e.g. "auto"; NULL: none */
     int list_length;  /* KEY_INTEGERS; 0: any from 1 to ATTR_LIST_MAX */
+};
+
+/* {"type": choice, number.name: a KEY_NUMBER with a default} besides the choice alone. */
+struct choice_number {
+    const char *choice; /* NULL ends the table */
+    struct key number;
 };
 
 /* Members of a row: {"rate", KEY_NUMBER, AT_LEAST(0), BELOW(1), DEFAULT("0.5")}. */
@@ -54,9 +64,11 @@ struct key {
 
 struct attr {
     const struct key *key;
-    bool is_word;    /* the value is key->word, or a word of KEY_INTEGERS */
-    bool is_null;    /* an optional key that was not given; numbers are 0, texts "" */
-    double number;   /* KEY_NUMBER, KEY_INTEGER, KEY_BOOLEAN (0 or 1) */
+    bool is_word;  /* the value is key->word, or a word of KEY_INTEGERS */
+    bool is_null;  /* an optional key that was not given; numbers are 0, texts "" */
+    double number; /* KEY_NUMBER, KEY_INTEGER, KEY_BOOLEAN (0 or 1), and … */
+    const struct key
+        *numbered;   /* … KEY_CHOICE where this is not NULL: the number's key */
     int64_t integer; /* KEY_INTEGER, KEY_BOOLEAN; index into choices for KEY_CHOICE */
     char string[ATTR_STRING_SIZE]; /* KEY_CHOICE, KEY_STRING */
     int64_t list[ATTR_LIST_MAX];
@@ -98,5 +110,8 @@ double attrs_number(const struct attrs *attrs, const char *name);
 int64_t attrs_integer(const struct attrs *attrs, const char *name);
 bool attrs_boolean(const struct attrs *attrs, const char *name);
 const char *attrs_string(const struct attrs *attrs, const char *name);
+
+/* The value as in the canonical JSON. New reference, NULL without memory. */
+json_t *attrs_json(const struct attrs *attrs, const char *name);
 
 #endif

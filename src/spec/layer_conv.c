@@ -29,10 +29,10 @@
             {"activation", KEY_CHOICE, .choices = activation_names,                      \
              DEFAULT("\"linear\"")},                                                     \
             {"use_bias", KEY_BOOLEAN, DEFAULT("true")},                                  \
-            {"kernel_initializer", KEY_CHOICE, .choices = kernel_initializer_names,      \
+            {"kernel_initializer", INITIALIZER(kernel_initializer_names),                \
              DEFAULT("\"glorot_uniform\"")},                                             \
-            {"bias_initializer", KEY_CHOICE, .choices = bias_initializer_names,          \
-             .word = "auto", DEFAULT("\"auto\"")},                                       \
+            {"bias_initializer", INITIALIZER(bias_initializer_names), .word = "auto",    \
+             DEFAULT("\"auto\"")},                                                       \
             {"l2", KEY_NUMBER, AT_LEAST(0), AT_MOST(1000), DEFAULT("0")}, {0},           \
     }
 
@@ -80,14 +80,14 @@ static void add_params(struct layer *layer, const struct window *window, int64_t
     struct param_spec *weight = &layer->params[layer->param_count++];
     *weight = (struct param_spec){
         .name = "weight", .shape = kernel, .trainable = true, .decays = true};
-    initializer_resolve(attrs_string(&layer->attrs, "kernel_initializer"), fan_in,
-                        fan_out, weight);
+    initializer_resolve(attrs_find(&layer->attrs, "kernel_initializer"), fan_in, fan_out,
+                        weight);
     if (!attrs_boolean(&layer->attrs, "use_bias"))
         return;
     struct param_spec *bias = &layer->params[layer->param_count++];
     *bias = (struct param_spec){
         .name = "bias", .shape = {.rank = 1, .dims = {filters}}, .trainable = true};
-    initializer_resolve(attrs_string(&layer->attrs, "bias_initializer"), fan_in, fan_out,
+    initializer_resolve(attrs_find(&layer->attrs, "bias_initializer"), fan_in, fan_out,
                         bias);
 }
 

@@ -12,9 +12,9 @@ const struct key dense_keys[] = {
     {"units", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_UNITS), .word = "auto"},
     {"activation", KEY_CHOICE, .choices = activation_names, DEFAULT("\"linear\"")},
     {"use_bias", KEY_BOOLEAN, DEFAULT("true")},
-    {"kernel_initializer", KEY_CHOICE, .choices = kernel_initializer_names,
+    {"kernel_initializer", INITIALIZER(kernel_initializer_names),
      DEFAULT("\"glorot_uniform\"")},
-    {"bias_initializer", KEY_CHOICE, .choices = bias_initializer_names, .word = "auto",
+    {"bias_initializer", INITIALIZER(bias_initializer_names), .word = "auto",
      DEFAULT("\"auto\"")},
     {"l2", KEY_NUMBER, AT_LEAST(0), AT_MOST(1000), DEFAULT("0")},
     {0},
@@ -76,8 +76,7 @@ int dense_infer(const struct model_spec *model, int index, struct layer *layer,
                                   .shape = {.rank = 2, .dims = {out, in}},
                                   .trainable = true,
                                   .decays = true};
-    initializer_resolve(attrs_string(&layer->attrs, "kernel_initializer"), in, out,
-                        weight);
+    initializer_resolve(attrs_find(&layer->attrs, "kernel_initializer"), in, out, weight);
     if (layer->shares) {
         rc = share_weight(model, layer, weight, violations);
         if (rc != 0)
@@ -87,8 +86,7 @@ int dense_infer(const struct model_spec *model, int index, struct layer *layer,
         struct param_spec *bias = &layer->params[layer->param_count++];
         *bias = (struct param_spec){
             .name = "bias", .shape = {.rank = 1, .dims = {out}}, .trainable = true};
-        initializer_resolve(attrs_string(&layer->attrs, "bias_initializer"), in, out,
-                            bias);
+        initializer_resolve(attrs_find(&layer->attrs, "bias_initializer"), in, out, bias);
         layer->flops += rows * out;
     }
     return 0;

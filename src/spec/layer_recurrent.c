@@ -9,36 +9,27 @@
 #include <stddef.h>
 #include <string.h>
 
-#define UNITS                                                                            \
-    {"units", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_UNITS)},                        \
+/* clang-format off */
+#define RECURRENT_KEYS(bias_names)                                                       \
+    {                                                                                    \
+        {"units", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_UNITS)},                    \
         {"return_sequences", KEY_BOOLEAN, DEFAULT("false")},                             \
         {"truncate", KEY_INTEGER, AT_LEAST(0), AT_MOST(SHAPE_MAX_ELEMENTS),              \
          DEFAULT("0")},                                                                  \
         {"use_bias", KEY_BOOLEAN, DEFAULT("true")},                                      \
-        {"kernel_initializer", KEY_CHOICE, .choices = kernel_initializer_names,          \
+        {"kernel_initializer", INITIALIZER(kernel_initializer_names),                    \
          DEFAULT("\"glorot_uniform\"")},                                                 \
-    {                                                                                    \
-        "recurrent_initializer", KEY_CHOICE, .choices = kernel_initializer_names,        \
-                                             DEFAULT("\"orthogonal\"")                   \
+        {"recurrent_initializer", INITIALIZER(kernel_initializer_names),                 \
+         DEFAULT("\"orthogonal\"")},                                                     \
+        {"bias_initializer", INITIALIZER(bias_names), .word = "auto",                    \
+         DEFAULT("\"auto\"")},                                                           \
+        {"l2", KEY_NUMBER, AT_LEAST(0), AT_MOST(1000), DEFAULT("0")},                    \
+        {0},                                                                             \
     }
-
-#define BIAS(names)                                                                      \
-    {"bias_initializer", KEY_CHOICE, .choices = names, .word = "auto",                   \
-     DEFAULT("\"auto\"")},                                                               \
-        {"l2", KEY_NUMBER, AT_LEAST(0), AT_MOST(1000), DEFAULT("0")},
-
-/* clang-format off */
-const struct key lstm_keys[] = {
-    UNITS,
-    BIAS(lstm_bias_initializer_names)
-    {0},
-};
-const struct key gru_keys[] = {
-    UNITS,
-    BIAS(bias_initializer_names)
-    {0},
-};
 /* clang-format on */
+
+const struct key lstm_keys[] = RECURRENT_KEYS(lstm_bias_initializer_names);
+const struct key gru_keys[] = RECURRENT_KEYS(bias_initializer_names);
 
 #define KEPT_GATES 4  /* numbers that training keeps for each unit and step, and … */
 #define GATE_FLOPS 12 /* … what it takes to make them from the sums */
@@ -50,10 +41,11 @@ struct sizes {
 };
 
 /* A weight [gates units, in] whose fans are Keras's; PyTorch's know the units alone. */
-static void add_weight(struct layer *layer, const char *name, const char *initializer,
-                       const struct sizes *sizes, int64_t in)
+static void add_weight(struct layer *layer, const char *name,
+                       const struct attr *initializer, const struct sizes *sizes,
+                       int64_t in)
 {
-    bool pytorch = strcmp(initializer, "pytorch") == 0;
+    bool pytorch = strcmp(initializer->string, "pytorch") == 0;
     int64_t out = sizes->gates * sizes->units;
     struct param_spec *weight = &layer->params[layer->param_count++];
     *weight = (struct param_spec){.name = name,
@@ -63,8 +55,8 @@ static void add_weight(struct layer *layer, const char *name, const char *initia
     initializer_resolve(initializer, pytorch ? sizes->units : in, out, weight);
 }
 
-static void add_bias(struct layer *layer, const char *name, const char *initializer,
-                     const struct sizes *sizes)
+static void add_bias(struct layer *layer, const char *name,
+                     const struct attr *initializer, const struct sizes *sizes)
 {
     int64_t out = sizes->gates * sizes->units;
     struct param_spec *bias = &layer->params[layer->param_count++];
@@ -121,16 +113,18 @@ static int recurrent_infer(const struct model_spec *model, int index, struct lay
     layer->kept = sizes.steps * (KEPT_GATES + MOST_STATES) * sizes.units;
     layer->flops = sizes.steps * sizes.units *
                    (2 * gates * (sizes.features + sizes.units) + gates * GATE_FLOPS);
-    add_weight(layer, "weight_ih_l0", attrs_string(attrs, "kernel_initializer"), &sizes,
+    add_weight(layer, "weight_ih_l0", attrs_find(attrs, "kernel_initializer"), &sizes,
                sizes.features);
-    add_weight(layer, "weight_hh_l0", attrs_string(attrs, "recurrent_initializer"),
-               &sizes, sizes.units);
+    add_weight(layer, "weight_hh_l0", attrs_find(attrs, "recurrent_initializer"), &sizes,
+               sizes.units);
     if (!attrs_boolean(attrs, "use_bias"))
         return 0;
     /* Two biases that are only ever added up; one is enough to start from. */
-    const char *bias = attrs_string(attrs, "bias_initializer");
+    const struct attr *bias = attrs_find(attrs, "bias_initializer");
+    static const struct attr zeros = {.string = "zeros"};
     add_bias(layer, "bias_ih_l0", bias, &sizes);
-    add_bias(layer, "bias_hh_l0", strcmp(bias, "pytorch") == 0 ? bias : "zeros", &sizes);
+    add_bias(layer, "bias_hh_l0", strcmp(bias->string, "pytorch") == 0 ? bias : &zeros,
+             &sizes);
     return 0;
 }
 

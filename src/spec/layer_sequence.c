@@ -12,13 +12,13 @@ const struct key embedding_keys[] = {
     {"input_dim", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_VOCABULARY), .word = "auto",
      DEFAULT("\"auto\"")},
     {"output_dim", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_UNITS)},
-    {"embeddings_initializer", KEY_CHOICE, .choices = kernel_initializer_names,
+    {"embeddings_initializer", INITIALIZER(kernel_initializer_names),
      DEFAULT("\"uniform\"")},
     {0},
 };
 
 const struct key position_embedding_keys[] = {
-    {"embeddings_initializer", KEY_CHOICE, .choices = kernel_initializer_names,
+    {"embeddings_initializer", INITIALIZER(kernel_initializer_names),
      DEFAULT("\"uniform\"")},
     {0},
 };
@@ -30,7 +30,7 @@ const struct key multi_head_attention_keys[] = {
     {"causal", KEY_BOOLEAN, DEFAULT("false")},
     {"use_bias", KEY_BOOLEAN, DEFAULT("true")},
     {"dropout", KEY_NUMBER, AT_LEAST(0), BELOW(1), DEFAULT("0")},
-    {"kernel_initializer", KEY_CHOICE, .choices = kernel_initializer_names,
+    {"kernel_initializer", INITIALIZER(kernel_initializer_names),
      DEFAULT("\"glorot_uniform\"")},
     {0},
 };
@@ -39,14 +39,14 @@ const struct key multi_head_attention_keys[] = {
  * with, N(0, 1). */
 static void add_vectors(struct layer *layer, int64_t rows, int64_t columns)
 {
-    const char *name = attrs_string(&layer->attrs, "embeddings_initializer");
+    const struct attr *initializer = attrs_find(&layer->attrs, "embeddings_initializer");
     struct param_spec *weight = &layer->params[layer->param_count++];
     *weight = (struct param_spec){.name = "weight",
                                   .shape = {.rank = 2, .dims = {rows, columns}},
                                   .trainable = true,
                                   .decays = true};
-    initializer_resolve(name, rows, columns, weight);
-    if (strcmp(name, "pytorch") == 0) {
+    initializer_resolve(initializer, rows, columns, weight);
+    if (strcmp(initializer->string, "pytorch") == 0) {
         weight->initializer = INIT_NORMAL;
         weight->scale = 1;
     }
@@ -158,8 +158,7 @@ static void add_projection(struct layer *layer, const char *weight_name,
                                   .shape = {.rank = 2, .dims = {out, in}},
                                   .trainable = true,
                                   .decays = true};
-    initializer_resolve(attrs_string(&layer->attrs, "kernel_initializer"), in, out,
-                        weight);
+    initializer_resolve(attrs_find(&layer->attrs, "kernel_initializer"), in, out, weight);
     if (attrs_boolean(&layer->attrs, "use_bias"))
         layer->params[layer->param_count++] =
             (struct param_spec){.name = bias_name,

@@ -27,7 +27,7 @@ const struct key transformer_block_keys[] = {
     {"use_bias", KEY_BOOLEAN, DEFAULT("true")},
     {"dropout", KEY_NUMBER, AT_LEAST(0), BELOW(1), DEFAULT("0")},
     {"epsilon", KEY_NUMBER, ABOVE(0), AT_MOST(1), DEFAULT("1e-5")},
-    {"kernel_initializer", KEY_CHOICE, .choices = kernel_initializer_names,
+    {"kernel_initializer", INITIALIZER(kernel_initializer_names),
      DEFAULT("\"glorot_uniform\"")},
     {0},
 };
@@ -65,13 +65,13 @@ static bool append_attention(json_t *layers, const struct layer *block)
 {
     const struct attrs *attrs = &block->attrs;
     return append(layers, block, "self_attn",
-                  json_pack("{s:s, s:I, s:b, s:b, s:f, s:s}", "type",
+                  json_pack("{s:s, s:I, s:b, s:b, s:f, s:o}", "type",
                             "multi_head_attention", "num_heads",
                             (json_int_t)attrs_integer(attrs, "num_heads"), "causal",
                             attrs_boolean(attrs, "causal"), "use_bias",
                             attrs_boolean(attrs, "use_bias"), "dropout",
                             attrs_number(attrs, "dropout"), "kernel_initializer",
-                            attrs_string(attrs, "kernel_initializer")));
+                            attrs_json(attrs, "kernel_initializer")));
 }
 
 /* A dense layer of `units`, or, where they are 0, `widening` times the block's. */
@@ -80,9 +80,9 @@ static bool append_linear(json_t *layers, const struct layer *block, const char 
 {
     const struct attrs *attrs = &block->attrs;
     json_t *layer =
-        json_pack("{s:s, s:s, s:b, s:s, s:s}", "type", "dense", "activation", activation,
+        json_pack("{s:s, s:s, s:b, s:o, s:s}", "type", "dense", "activation", activation,
                   "use_bias", attrs_boolean(attrs, "use_bias"), "kernel_initializer",
-                  attrs_string(attrs, "kernel_initializer"), "bias_initializer", "zeros");
+                  attrs_json(attrs, "kernel_initializer"), "bias_initializer", "zeros");
     bool set =
         units > 0
             ? json_object_set_new(layer, "units", json_integer(units)) == 0

@@ -49,8 +49,9 @@
 enum initializer {
     INIT_ZEROS,
     INIT_ONES,
-    INIT_UNIFORM,    /* U(-scale, scale) */
-    INIT_NORMAL,     /* N(0, scale²) */
+    INIT_UNIFORM,          /* U(-scale, scale) */
+    INIT_NORMAL,           /* N(0, scale²) */
+    INIT_TRUNCATED_NORMAL, /* the same within two scales */
     INIT_ORTHOGONAL, /* [rows, the rest]: rows or columns orthogonal, of length scale */
     INIT_FORGET,     /* of four gates: 0, the second one's are 1 */
 };

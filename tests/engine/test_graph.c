@@ -194,6 +194,28 @@ static struct model_spec deep_model(int layers)
     return core_model(text, DIMS(64));
 }
 
+static void test_truncated_normal_numbers_are_near(void **state)
+{
+    (void)state;
+    struct model_spec model = core_model(
+        "[{'type': 'dense', 'units': 50, 'use_bias': false, 'kernel_initializer':"
+        " {'type': 'truncated_normal', 'stddev': 0.02}}]",
+        DIMS(40));
+    struct graph *graph = compile(&model, 1, true);
+    float *parameters = floats(graph_size(graph));
+    assert_int_equal(graph_initialize(graph, 5, parameters, NULL), 0);
+    double squares = 0, largest = 0;
+    for (size_t i = 0; i < 2000; i++) {
+        squares += (double)parameters[i] * (double)parameters[i];
+        largest = fmax(largest, fabs((double)parameters[i]));
+    }
+    assert_true(largest > 0.035 && largest <= (double)0.04f);
+    assert_true(fabs(sqrt(squares / 2000) - 0.0176) < 0.001); /* 0.88 of the stddev */
+    free(parameters);
+    graph_free(graph);
+    model_spec_release(&model);
+}
+
 static void test_recurrent_weights_start_orthogonal_and_forget_gates_open(void **state)
 {
     (void)state;
@@ -367,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_states_lie_behind_what_is_trained),
         cmocka_unit_test(test_export_is_in_pytorchs_layout_and_order),
         cmocka_unit_test(test_initial_values_follow_their_streams_in_pytorchs_order),
+        cmocka_unit_test(test_truncated_normal_numbers_are_near),
         cmocka_unit_test(test_recurrent_weights_start_orthogonal_and_forget_gates_open),
         cmocka_unit_test(test_memory_of_activations_is_reused),
         cmocka_unit_test(test_inference_is_the_same_in_both_kinds_of_graph),

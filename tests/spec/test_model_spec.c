@@ -287,6 +287,7 @@ static void test_initializers_and_l2(void **state)
         {"pytorch", INIT_UNIFORM, 0.447213595499958},
         {"uniform", INIT_UNIFORM, 0.05},
         {"normal", INIT_NORMAL, 0.05},
+        {"truncated_normal", INIT_TRUNCATED_NORMAL, 0.05},
         {"orthogonal", INIT_ORTHOGONAL, 1},
         {"zeros", INIT_ZEROS, 0},
     };
@@ -303,6 +304,56 @@ static void test_initializers_and_l2(void **state)
         assert_true(fabs(layer->params[0].scale - rows[i].scale) < 1e-12);
         assert_true(layer->l2 == 0.125);
         job_spec_free(spec);
+    }
+}
+
+static void test_initializers_may_have_a_number(void **state)
+{
+    (void)state;
+    struct job_spec *spec = sample_spec(
+        HOUSES("{'type':'dense','units':4,'kernel_initializer':{'type':'normal','stddev':"
+               "0.02},'bias_initializer':{'type':'uniform'}},{'type':'dense','units':4,"
+               "'kernel_initializer':{'type':'orthogonal','gain':2}},{'type':'dense',"
+               "'units':1,'kernel_initializer':{'type':'he_normal'}}"),
+        facts_of_houses);
+    assert_canonical(spec, "model/layers/0/kernel_initializer",
+                     "{'type':'normal','stddev':0.02}");
+    assert_canonical(spec, "model/layers/0/bias_initializer",
+                     "{'type':'uniform','limit':0.05}");
+    assert_canonical(spec, "model/layers/1/kernel_initializer",
+                     "{'type':'orthogonal','gain':2}");
+    assert_canonical(spec, "model/layers/2/kernel_initializer", "'he_normal'");
+    const struct layer *layer = &spec->model.layers[0];
+    assert_int_equal(layer->params[0].initializer, INIT_NORMAL);
+    assert_true(layer->params[0].scale == 0.02);
+    assert_true(layer->params[1].scale == 0.05);
+    assert_int_equal(spec->model.layers[1].params[0].initializer, INIT_ORTHOGONAL);
+    assert_true(spec->model.layers[1].params[0].scale == 2);
+    job_spec_free(spec);
+}
+
+static void test_bad_numbers_of_initializers_are_pointed_at(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *pointer, *phrase;
+    } rows[] = {
+        {"{'type':'normal','stddev':0}", "/stddev", "expected a number above 0"},
+        {"{'type':'normal','stdev':1}", "/stdev", "did you mean \"stddev\"?"},
+        {"{'type':'uniform','stddev':1}", "/stddev", "unknown key"},
+        {"{'type':'he_normal','gain':1}", "/gain", "unknown key"},
+        {"{'type':'nromal'}", "/type", "did you mean \"normal\"?"},
+        {"{}", "/type", "found nothing"},
+        {"0.02", "", "or an object such as {\"type\": \"normal\", \"stddev\": 0.05}"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char job[512], pointer[64];
+        snprintf(job, sizeof(job),
+                 HOUSES("{'type':'dense','units':1,'kernel_initializer':%s}"),
+                 rows[i].value);
+        snprintf(pointer, sizeof(pointer), "/model/layers/0/kernel_initializer%s",
+                 rows[i].pointer);
+        assert_violation(job, facts_of_houses, pointer, rows[i].phrase);
     }
 }
 
@@ -463,6 +514,8 @@ int main(void)
         cmocka_unit_test(test_output_must_fit_the_target),
         cmocka_unit_test(test_auto_units_take_the_width_of_the_target),
         cmocka_unit_test(test_initializers_and_l2),
+        cmocka_unit_test(test_initializers_may_have_a_number),
+        cmocka_unit_test(test_bad_numbers_of_initializers_are_pointed_at),
         cmocka_unit_test(test_bias_follows_the_pytorch_initializer),
         cmocka_unit_test(test_bad_layers_are_pointed_at),
         cmocka_unit_test(test_networks_without_bounds_are_refused),
