@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DETAIL_MAX_BYTES 512
+#define DETAIL_MAX_BYTES 1024
 
 void violations_init(struct violations *violations)
 {

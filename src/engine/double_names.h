@@ -9,6 +9,10 @@
 #define attention_head_backward attention_head_backward_double
 #define attention_head_forward attention_head_forward_double
 #define attention_head_reals attention_head_reals_double
+#define channel_gradient channel_gradient_double
+#define channel_moments channel_moments_double
+#define channel_normalize channel_normalize_double
+#define channel_products channel_products_double
 #define column_sum column_sum_double
 #define conv_backward_data conv_backward_data_double
 #define conv_backward_data_reference conv_backward_data_reference_double

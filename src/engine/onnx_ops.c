@@ -172,6 +172,41 @@ static struct onnx_value emit_batch_norm(struct onnx_graph *graph,
     return onnx_channels_last(graph, &y, rank);
 }
 
+/* A constant vector of one number. */
+static struct onnx_value per_group(struct onnx_graph *graph, int64_t groups, double value)
+{
+    struct onnx_value number = onnx_constant_float(graph, value);
+    struct onnx_value count = onnx_constant_integers(graph, &groups, 1);
+    return onnx_binary(graph, "Expand", &number, &count);
+}
+
+/* The numbers of a group as the positions of one channel; opset 18 has an operator. */
+static struct onnx_value emit_group_norm(struct onnx_graph *graph,
+                                         const struct onnx_layer *layer)
+{
+    const struct shape *shape = onnx_input_shape(layer, 0);
+    int rank = shape->rank + 1;
+    int64_t groups = attrs_integer(&layer->layer->attrs, "groups");
+    int64_t grouped[] = {groups, shape_elements(shape) / groups}, apart[SHAPE_MAX_RANK];
+    apart[0] = shape->dims[shape->rank - 1];
+    for (int i = 1; i < shape->rank; i++)
+        apart[i] = shape->dims[i - 1];
+    struct onnx_value x = onnx_channels_first(graph, &layer->inputs[0], rank);
+    x = onnx_reshape(graph, &x, grouped, 2);
+    struct onnx_value one = per_group(graph, groups, 1),
+                      zero = per_group(graph, groups, 0);
+    onnx_begin(graph, "InstanceNormalization");
+    onnx_input(graph, &x);
+    onnx_input(graph, &one);
+    onnx_input(graph, &zero);
+    onnx_attr_float(graph, "epsilon", epsilon_of(layer));
+    struct onnx_value z = onnx_end(graph);
+    z = onnx_reshape(graph, &z, apart, (size_t)shape->rank);
+    z = onnx_channels_last(graph, &z, rank);
+    struct onnx_value scaled = onnx_binary(graph, "Mul", &z, &layer->params[0]);
+    return onnx_binary(graph, "Add", &scaled, &layer->params[1]);
+}
+
 /* ---- sequences ---- */
 
 static struct onnx_value emit_embedding(struct onnx_graph *graph,
@@ -293,6 +328,13 @@ static const struct onnx_op table[] = {
     {"dense", emit_dense},
     {"conv1d", onnx_emit_conv1d},
     {"conv2d", onnx_emit_conv2d},
+    {"max_pool1d", onnx_emit_max_pool1d},
+    {"max_pool2d", onnx_emit_max_pool2d},
+    {"average_pool1d", onnx_emit_average_pool1d},
+    {"average_pool2d", onnx_emit_average_pool2d},
+    {"global_average_pool1d", onnx_emit_global1d},
+    {"global_average_pool2d", onnx_emit_global2d},
+    {"upsample2d", onnx_emit_upsample2d},
     {"dropout", emit_identity},
     {"flatten", emit_flatten},
     {"reshape", emit_reshape},
@@ -302,6 +344,7 @@ static const struct onnx_op table[] = {
     {"layer_norm", emit_layer_norm},
     {"rms_norm", emit_rms_norm},
     {"batch_norm", emit_batch_norm},
+    {"group_norm", emit_group_norm},
     {"embedding", emit_embedding},
     {"position_embedding", emit_position_embedding},
     {"sinusoidal_positions", emit_sinusoidal_positions},

@@ -50,9 +50,16 @@ struct onnx_value onnx_channels_last(struct onnx_graph *graph, const struct onnx
 
 /* Emitters of other files. */
 onnx_emit_function onnx_emit_attention;
+onnx_emit_function onnx_emit_average_pool1d;
+onnx_emit_function onnx_emit_average_pool2d;
 onnx_emit_function onnx_emit_conv1d;
 onnx_emit_function onnx_emit_conv2d;
+onnx_emit_function onnx_emit_global1d;
+onnx_emit_function onnx_emit_global2d;
 onnx_emit_function onnx_emit_gru;
 onnx_emit_function onnx_emit_lstm;
+onnx_emit_function onnx_emit_max_pool1d;
+onnx_emit_function onnx_emit_max_pool2d;
+onnx_emit_function onnx_emit_upsample2d;
 
 #endif

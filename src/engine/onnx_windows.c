@@ -5,6 +5,7 @@
 #include "onnx_ops.h"
 
 #include "spec/layer_conv.h"
+#include "spec/layer_pool.h"
 
 /* x as [rows, channels, positions…]; samples may have no axis for their one channel. */
 static struct onnx_value windows_input(struct onnx_graph *graph,
@@ -76,4 +77,87 @@ struct onnx_value onnx_emit_conv2d(struct onnx_graph *graph,
                                    const struct onnx_layer *layer)
 {
     return emit_conv(graph, layer, &conv2d_window);
+}
+
+/* ---- poolings ---- */
+
+static struct onnx_value emit_pool(struct onnx_graph *graph,
+                                   const struct onnx_layer *layer, const char *type,
+                                   const struct window_keys *keys)
+{
+    const struct attrs *attrs = &layer->layer->attrs;
+    struct window window = window_of(keys, onnx_input_shape(layer, 0), layer->layer);
+    struct onnx_value x = windows_input(graph, layer, &window);
+    onnx_begin(graph, type);
+    onnx_input(graph, &x);
+    window_attributes(graph, &window);
+    if (attrs_has(attrs, "count_include_pad"))
+        onnx_attr_integer(graph, "count_include_pad",
+                          attrs_integer(attrs, "count_include_pad"));
+    struct onnx_value y = onnx_end(graph);
+    return windows_output(graph, &window, &y);
+}
+
+struct onnx_value onnx_emit_max_pool1d(struct onnx_graph *graph,
+                                       const struct onnx_layer *layer)
+{
+    return emit_pool(graph, layer, "MaxPool", &pool1d_window);
+}
+
+struct onnx_value onnx_emit_max_pool2d(struct onnx_graph *graph,
+                                       const struct onnx_layer *layer)
+{
+    return emit_pool(graph, layer, "MaxPool", &pool2d_window);
+}
+
+struct onnx_value onnx_emit_average_pool1d(struct onnx_graph *graph,
+                                           const struct onnx_layer *layer)
+{
+    return emit_pool(graph, layer, "AveragePool", &pool1d_window);
+}
+
+struct onnx_value onnx_emit_average_pool2d(struct onnx_graph *graph,
+                                           const struct onnx_layer *layer)
+{
+    return emit_pool(graph, layer, "AveragePool", &pool2d_window);
+}
+
+/* The mean over all axes but the rows and the channels, which a sample may lack. */
+static struct onnx_value emit_global(struct onnx_graph *graph,
+                                     const struct onnx_layer *layer, int dimensions)
+{
+    static const int64_t axes[] = {1, 2};
+    onnx_begin(graph, "ReduceMean");
+    onnx_input(graph, &layer->inputs[0]);
+    onnx_attr_integers(graph, "axes", axes, (size_t)dimensions);
+    onnx_attr_integer(graph, "keepdims", 0);
+    struct onnx_value mean = onnx_end(graph);
+    return onnx_reshape(graph, &mean, layer->layer->output.dims, 1);
+}
+
+struct onnx_value onnx_emit_global1d(struct onnx_graph *graph,
+                                     const struct onnx_layer *layer)
+{
+    return emit_global(graph, layer, 1);
+}
+
+struct onnx_value onnx_emit_global2d(struct onnx_graph *graph,
+                                     const struct onnx_layer *layer)
+{
+    return emit_global(graph, layer, 2);
+}
+
+/* Axes of length 1 behind rows and columns are repeated. */
+struct onnx_value onnx_emit_upsample2d(struct onnx_graph *graph,
+                                       const struct onnx_layer *layer)
+{
+    const struct attr *size = attrs_find(&layer->layer->attrs, "size");
+    struct positions positions = positions_of(onnx_input_shape(layer, 0), 2);
+    int64_t apart[] = {(int64_t)positions.rows, 1, (int64_t)positions.columns, 1,
+                       (int64_t)positions.channels};
+    int64_t repeats[] = {1, 1, size->list[0], 1, size->list[1], 1};
+    struct onnx_value x = onnx_reshape(graph, &layer->inputs[0], apart, 5);
+    struct onnx_value often = onnx_constant_integers(graph, repeats, 6);
+    struct onnx_value y = onnx_binary(graph, "Tile", &x, &often);
+    return onnx_reshape(graph, &y, layer->layer->output.dims, 3);
 }

@@ -7,6 +7,14 @@
     OP(dense)                                                                            \
     OP(conv1d)                                                                           \
     OP(conv2d)                                                                           \
+    OP(max_pool1d)                                                                       \
+    OP(max_pool2d)                                                                       \
+    OP(average_pool1d)                                                                   \
+    OP(average_pool2d)                                                                   \
+    OP(global_average_pool1d)                                                            \
+    OP(global_average_pool2d)                                                            \
+    OP(upsample2d)                                                                       \
+    OP(group_norm)                                                                       \
     OP(dropout)                                                                          \
     OP(flatten)                                                                          \
     OP(reshape)                                                                          \

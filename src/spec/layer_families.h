@@ -23,6 +23,18 @@ extern const struct key conv2d_keys[];
 LAYER_INFER(conv1d_infer);
 LAYER_INFER(conv2d_infer);
 
+/* layer_pool.c: poolings, and what is as simple for each position. */
+extern const struct key max_pool1d_keys[];
+extern const struct key max_pool2d_keys[];
+extern const struct key average_pool1d_keys[];
+extern const struct key average_pool2d_keys[];
+extern const struct key upsample2d_keys[];
+LAYER_INFER(pool1d_infer);
+LAYER_INFER(pool2d_infer);
+LAYER_INFER(global_pool1d_infer);
+LAYER_INFER(global_pool2d_infer);
+LAYER_INFER(upsample2d_infer);
+
 /* layer_shape.c: layers that keep their input's shape, or change nothing but the shape.
  */
 extern const struct key reshape_keys[];
@@ -41,9 +53,11 @@ LAYER_INFER(concat_infer);
  */
 extern const struct key norm_keys[];
 extern const struct key batch_norm_keys[];
+extern const struct key group_norm_keys[];
 LAYER_INFER(layer_norm_infer);
 LAYER_INFER(rms_norm_infer);
 LAYER_INFER(batch_norm_infer);
+LAYER_INFER(group_norm_infer);
 
 /* layer_sequence.c: sequences [positions, units], and the tokens they are made from. */
 extern const struct key embedding_keys[];

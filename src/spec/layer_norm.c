@@ -1,5 +1,7 @@
 /* Normalization. See layer_families.h. */
+#include "job_spec.h"
 #include "layer_families.h"
+#include "report.h"
 
 #include <stddef.h>
 
@@ -10,6 +12,12 @@ const struct key norm_keys[] = {
 };
 const struct key batch_norm_keys[] = {
     {"momentum", KEY_NUMBER, AT_LEAST(0), AT_MOST(1), DEFAULT("0.1")},
+    {"epsilon", KEY_NUMBER, ABOVE(0), AT_MOST(1), DEFAULT("1e-5")},
+    {0},
+};
+
+const struct key group_norm_keys[] = {
+    {"groups", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_UNITS)},
     {"epsilon", KEY_NUMBER, ABOVE(0), AT_MOST(1), DEFAULT("1e-5")},
     {0},
 };
@@ -59,4 +67,19 @@ int batch_norm_infer(const struct model_spec *model, int index, struct layer *la
     add_vector(layer, "running_mean", INIT_ZEROS, false);
     add_vector(layer, "running_var", INIT_ONES, false);
     return rc;
+}
+
+int group_norm_infer(const struct model_spec *model, int index, struct layer *layer,
+                     struct violations *violations)
+{
+    const struct shape *input = model_input_shape(model, index, 0);
+    int64_t units = input->dims[input->rank - 1];
+    int64_t groups = attrs_integer(&layer->attrs, "groups");
+    if (units % groups != 0) {
+        char at[POINTER_SIZE];
+        return violations_add(violations, pointer_key(at, layer->pointer, "groups"),
+                              "expected a divisor of the input's %lld units, found %lld",
+                              (long long)units, (long long)groups);
+    }
+    return layer_norm_infer(model, index, layer, violations);
 }

@@ -86,9 +86,44 @@ static void fold_output(struct model_spec *model, const char *folded)
     model->output = model->layer_count - 1;
 }
 
+/* The stride that makes `to` positions of `from`, 0 if none does. */
+static int64_t stride_between(int64_t from, int64_t to)
+{
+    int64_t stride = (from + to - 1) / to;
+    return (from + stride - 1) / stride == to ? stride : 0;
+}
+
+/*
+ * What leads from one shape to the other: of images a 1 x 1 convolution, of sequences
+ * that change their length one, too, otherwise a dense layer. NULL where none does; with
+ * its attributes in *ret_json (NULL: no memory).
+ */
+static const char *choose_projection(const struct shape *from, const struct shape *to,
+                                     json_t **ret_json)
+{
+    json_int_t units = (json_int_t)to->dims[to->rank - 1];
+    struct shape wide = *from;
+    wide.dims[from->rank - 1] = units;
+    bool is_image = to->rank == 3 && (from->rank == 3 || from->rank == 2);
+    if (!is_image && shape_equal(&wide, to)) {
+        *ret_json = json_pack("{s:I}", "units", units);
+        return "dense";
+    }
+    int64_t first = stride_between(from->dims[0], to->dims[0]);
+    if (is_image) {
+        int64_t second = stride_between(from->dims[1], to->dims[1]);
+        *ret_json = json_pack("{s:I, s:i, s:[I, I]}", "filters", units, "kernel_size", 1,
+                              "strides", (json_int_t)first, (json_int_t)second);
+        return first > 0 && second > 0 ? "conv2d" : NULL;
+    }
+    *ret_json = json_pack("{s:I, s:i, s:I}", "filters", units, "kernel_size", 1,
+                          "strides", (json_int_t)first);
+    return to->rank == 2 && from->rank == 2 && first > 0 ? "conv1d" : NULL;
+}
+
 /*
  * The projection of a residual block, which stands before the block's sum: not needed
- * where the block keeps its input's shape; else as wide as what it is added to.
+ * where the block keeps its input's shape; else it has the shape of what it is added to.
  */
 static int resolve_projection(struct model_spec *model, int index,
                               struct violations *violations)
@@ -103,24 +138,26 @@ static int resolve_projection(struct model_spec *model, int index,
         layer->op = NULL;
         return 0;
     }
-    struct shape wide = *from;
-    wide.dims[from->rank - 1] = to->dims[to->rank - 1];
-    if (!shape_equal(&wide, to)) {
+    json_t *json = NULL;
+    const char *type = choose_projection(from, to, &json);
+    int rc = 0;
+    if (!type) {
         char input[SHAPE_TEXT_SIZE], output[SHAPE_TEXT_SIZE];
-        return violations_add(violations, block->pointer,
-                              "expected layers that keep their input's shape %s but for "
-                              "the last dimension, found %s",
-                              shape_format(from, input), shape_format(to, output));
-    }
-    json_t *units = json_pack("{s:I, s:s}", "units", (json_int_t)to->dims[to->rank - 1],
-                              "bias_initializer", "zeros");
-    if (!units) {
-        violations->status = ERR_NOMEM;
-        return ERR_NOMEM;
-    }
-    int rc = attrs_read(units, block->pointer, layer->type->keys, NULL, &layer->attrs,
+        rc = violations_add(violations, block->pointer,
+                            "expected layers that keep their input's shape %s but for "
+                            "the last dimension, or take every n-th position of an image "
+                            "or a sequence, found %s",
+                            shape_format(from, input), shape_format(to, output));
+    } else if (!json ||
+               json_object_set_new(json, "bias_initializer", json_string("zeros")) != 0) {
+        rc = violations->status = ERR_NOMEM;
+    } else {
+        layer->type = layer_type_find(type);
+        layer->op = layer->type->op;
+        rc = attrs_read(json, block->pointer, layer->type->keys, NULL, &layer->attrs,
                         NULL, violations);
-    json_decref(units);
+    }
+    json_decref(json);
     return rc;
 }
 

@@ -73,7 +73,7 @@ static const struct layer_type *find_type(const json_t *json, const char *pointe
         return type;
     struct nearest nearest;
     nearest_init(&nearest, name ? name : "");
-    char expected[1024] = "";
+    char expected[896] = ""; /* leaves room for what was found and the hint */
     for (type = layer_table; type->name; type++) {
         if (activations_only && !is_activation(type->name))
             continue;

@@ -11,9 +11,9 @@
  * "input", the network's input. So the list is sorted, and no graph has a cycle. The name
  * of a layer with an activation means what comes out of the activation.
  *
- * {"type": "residual", "layers": [...]} gives the entries of its layers, then a dense
- * layer "<name>.projection" that is taken out again where the block keeps its input's
- * shape, then the sum of both under the block's name.
+ * {"type": "residual", "layers": [...]} gives the entries of its layers, then a layer
+ * "<name>.projection" (a dense one or a 1 x 1 convolution) that is taken out again where
+ * the block keeps its input's shape, then the sum of both under the block's name.
  *
  * {"type": "transformer_block"} gives the entries of what it is short for, all of them
  * with its pointer.

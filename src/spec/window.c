@@ -91,6 +91,12 @@ static int check_axis(const struct window_keys *keys, const struct layer *layer,
     return 0;
 }
 
+const char *window_shapes(int dimensions)
+{
+    return dimensions == 2 ? "[height, width, channels] or [height, width]"
+                           : "[length, channels] or [length]";
+}
+
 int window_infer(const struct window_keys *keys, const struct shape *input,
                  const struct layer *layer, struct window *ret_window,
                  struct violations *violations)
@@ -100,9 +106,7 @@ int window_infer(const struct window_keys *keys, const struct shape *input,
         char text[SHAPE_TEXT_SIZE];
         return violations_add(violations, layer->pointer,
                               "expected an input of the shape %s, found %s",
-                              axes == 2 ? "[height, width, channels] or [height, width]"
-                                        : "[length, channels] or [length]",
-                              shape_format(input, text));
+                              window_shapes(axes), shape_format(input, text));
     }
     struct window window = window_of(keys, input, layer);
     int rc = 0;

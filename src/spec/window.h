@@ -47,6 +47,9 @@ struct window_keys {
  * after), or a number for each side of each axis. */
 extern const char *const window_paddings[];
 
+/* What an input may be, in words: "[height, width, channels] or …". */
+const char *window_shapes(int dimensions);
+
 /* Fills in *ret_window from the attributes (strides, padding and those named); with
  * violations at the layer, or at its keys, ERR_INVALID. */
 int window_infer(const struct window_keys *keys, const struct shape *input,

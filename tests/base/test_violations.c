@@ -55,7 +55,7 @@ static void test_long_details_are_cut(void **state)
     struct violations violations;
     violations_init(&violations);
     violations_add(&violations, text, "%s", text);
-    assert_int_equal(strlen(violations.items[0].detail), 511);
+    assert_int_equal(strlen(violations.items[0].detail), 1023);
     assert_string_equal(violations.items[0].pointer, text);
     violations_release(&violations);
 }

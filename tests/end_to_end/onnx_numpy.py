@@ -251,6 +251,40 @@ def Conv(x, w, b=None, *, kernel_shape, strides, pads, dilations, group=1):
     return y if b is None else y + b.reshape([1, -1] + [1] * n)
 
 
+@operator
+def MaxPool(x, kernel_shape, strides, pads):
+    n = len(kernel_shape)
+    view = windows(x, kernel_shape, strides, pads, [1] * n, -np.inf)
+    return view.max(axis=tuple(range(2 + n, 2 + 2 * n)))
+
+
+@operator
+def AveragePool(x, kernel_shape, strides, pads, count_include_pad=0):
+    n = len(kernel_shape)
+    taps = tuple(range(2 + n, 2 + 2 * n))
+    count = windows(np.ones_like(x), kernel_shape, strides, pads, [1] * n, count_include_pad)
+    total = windows(x, kernel_shape, strides, pads, [1] * n, 0).sum(axis=taps)
+    return total / count.sum(axis=taps)
+
+
+@operator
+def Tile(x, repeats):
+    return np.tile(x, repeats)
+
+
+@operator
+def Expand(x, shape):
+    return np.broadcast_to(x, shape)
+
+
+@operator
+def InstanceNormalization(x, scale, bias, epsilon=1e-5):
+    axes, shape = tuple(range(2, x.ndim)), [1, -1] + [1] * (x.ndim - 2)
+    d = x - x.mean(axis=axes, keepdims=True)
+    z = d / np.sqrt((d * d).mean(axis=axes, keepdims=True) + np.float32(epsilon))
+    return z * scale.reshape(shape) + bias.reshape(shape)
+
+
 # ---- steps ----
 
 @operator

@@ -193,6 +193,22 @@ class OnnxTest(ServiceTest):
             {"type": "conv1d", "filters": 4, "kernel_size": 4, "strides": 3, "padding": 1},
             {"type": "flatten"}, {"type": "dense", "units": "auto"}])
 
+    def test_poolings_and_what_goes_with_them(self):
+        last = {"type": "dense", "units": "auto"}
+        conv = {"type": "conv2d", "filters": 6, "kernel_size": 3, "padding": "same"}
+        self.check_network((9, 8, 2), [
+            {"type": "residual", "layers": [{**conv, "strides": 2}]},
+            {"type": "group_norm", "groups": 3}, {"type": "max_pool2d", "padding": "same"},
+            {"type": "upsample2d", "size": [1, 2]}, {"type": "global_average_pool2d"}, last])
+        self.check_network((9, 8), [
+            conv, {"type": "average_pool2d", "pool_size": [2, 3], "padding": 1},
+            {"type": "average_pool2d", "padding": "same", "count_include_pad": False},
+            {"type": "flatten"}, last])
+        self.check_network((20, 3), [
+            {"type": "residual", "layers": [{"type": "max_pool1d"}]},
+            {"type": "average_pool1d", "strides": 3}, {"type": "group_norm", "groups": 1},
+            {"type": "global_average_pool1d"}, last])
+
     def test_recurrent_layers(self):
         for bias in (True, False):
             self.check_network((6, 5), [

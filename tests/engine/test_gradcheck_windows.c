@@ -85,21 +85,52 @@ static void test_gradients_of_generated_convolutions(void **state)
         uint32_t channels = groups * pick(&rng, 1, groups > 1 ? 2 : 17);
         uint32_t filters = groups * pick(&rng, 1, groups > 1 ? 2 : 17);
         uint32_t size = pick(&rng, 1, 3), dilation = pick(&rng, 1, 3);
+        uint32_t stride = pick(&rng, 1, 3);
+        const char *bias = pick(&rng, 0, 1) ? "true" : "false";
+        const char *activation = pick(&rng, 0, 1) ? "tanh" : "linear";
         char padding[40], layers[512];
         random_padding(&rng, (size - 1) * dilation, padding);
         snprintf(
             layers, sizeof(layers),
             "[{'type': 'conv%dd', 'filters': %u, 'kernel_size': 1}, {'type': 'conv%dd', "
-            "'filters': %u, "
-            "'kernel_size': %u, 'strides': %u, 'padding': %s, 'dilation_rate': %u, "
+            "'filters': %u, 'kernel_size': %u, 'strides': %u, 'padding': %s, "
+            "'dilation_rate': %u, "
             "'groups': %u, 'use_bias': %s, 'activation': '%s'}, {'type': 'flatten'}, "
             "{'type': 'dense', 'units': 2}]",
-            is_2d ? 2 : 1, channels, is_2d ? 2 : 1, filters, size, pick(&rng, 1, 3),
-            padding, dilation, groups, pick(&rng, 0, 1) ? "true" : "false",
-            pick(&rng, 0, 1) ? "tanh" : "linear");
+            is_2d ? 2 : 1, channels, is_2d ? 2 : 1, filters, size, stride, padding,
+            dilation, groups, bias, activation);
         int64_t image[SHAPE_MAX_RANK] = {height, width, 2};
         int64_t sequence[SHAPE_MAX_RANK] = {width, 3};
         check(layers, is_2d ? image : sequence);
+    }
+}
+
+/* Poolings behind a convolution, so that no two numbers of a window are near each
+ * other. */
+static void test_gradients_of_generated_poolings(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < GENERATED; i++) {
+        struct rng rng;
+        rng_init(&rng, 22, RNG_SAMPLE, i);
+        int dimensions = (int)pick(&rng, 1, 2);
+        bool is_max = pick(&rng, 0, 1) == 1;
+        uint32_t channels = pick(&rng, 1, 17), size = pick(&rng, 1, 4);
+        uint32_t stride = pick(&rng, 1, 4);
+        int64_t height = pick(&rng, 4, 9), width = pick(&rng, 4, 9);
+        const char *counts = pick(&rng, 0, 1) ? "true" : "false";
+        char padding[40], layers[512];
+        random_padding(&rng, size / 2, padding);
+        snprintf(layers, sizeof(layers),
+                 "[{'type': 'conv%dd', 'filters': %u, 'kernel_size': 1}, {'type': "
+                 "'%s_pool%dd', 'pool_size': %u, 'strides': %u, 'padding': %s%s%s}, "
+                 "{'type': 'flatten'}, {'type': 'dense', 'units': 2}]",
+                 dimensions, channels, is_max ? "max" : "average", dimensions, size,
+                 stride, padding,
+                 is_max ? "" : ", 'count_include_pad': ", is_max ? "" : counts);
+        int64_t image[SHAPE_MAX_RANK] = {height, width, 2};
+        int64_t sequence[SHAPE_MAX_RANK] = {width, 3};
+        check(layers, dimensions == 2 ? image : sequence);
     }
 }
 
@@ -121,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients_of_generated_convolutions),
+        cmocka_unit_test(test_gradients_of_generated_poolings),
         cmocka_unit_test(test_gradients_of_lopsided_convolutions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,8 +69,35 @@ def convolution(layer, dimensions, channels):
                      base.ACTIVATIONS[layer.get("activation", "linear")]()]
 
 
-def make_modules(layers):
-    modules, shape = [], [FEATURES]
+class Residual(nn.Module):
+    def __init__(self, layers, shape, activation):
+        super().__init__()
+        self.layers = nn.Sequential(*make_modules(layers, shape))
+        out = shape_after([self.layers], shape)
+        self.projection = nn.Identity()
+        if out != shape:
+            strides = [-(-a // b) for a, b in zip(shape, out[:-1])]
+            module = nn.Conv1d if len(shape) == 2 else nn.Conv2d
+            self.projection = module(shape[-1], out[-1], 1, strides)
+        self.activation = base.ACTIVATIONS[activation]()
+
+    def forward(self, x):
+        return self.activation(self.layers(x) + self.projection(x))
+
+
+def pooling(layer, dimensions):
+    kernel = per_axis(layer.get("pool_size", 2), dimensions)
+    strides = per_axis(layer.get("strides", kernel), dimensions)
+    padding = layer.get("padding", 0)
+    if layer["type"].startswith("max"):
+        return [(nn.MaxPool1d if dimensions == 1 else nn.MaxPool2d)(kernel, strides, padding)]
+    module = nn.AvgPool1d if dimensions == 1 else nn.AvgPool2d
+    return [module(kernel, strides, padding,
+                   count_include_pad=layer.get("count_include_pad", True))]
+
+
+def make_modules(layers, shape):
+    modules, first = [], shape
     for layer in layers:
         kind = layer["type"]
         channels, dimensions = shape[-1], len(shape) - 1
@@ -78,6 +105,17 @@ def make_modules(layers):
             made = [ChannelsFirst(layer["shape"])]
         elif kind in ("conv1d", "conv2d"):
             made = convolution(layer, dimensions, channels)
+        elif kind[:-2] in ("max_pool", "average_pool"):
+            made = pooling(layer, dimensions)
+        elif kind[:-2] == "global_average_pool":
+            made = [nn.Flatten(2), nn.AdaptiveAvgPool1d(1), nn.Flatten()]
+        elif kind == "upsample2d":
+            size = per_axis(layer.get("size", 2), 2)
+            made = [nn.Upsample(scale_factor=tuple(size))]
+        elif kind == "group_norm":
+            made = [nn.GroupNorm(layer["groups"], channels)]
+        elif kind == "residual":
+            made = [Residual(layer["layers"], shape, layer.get("activation", "linear"))]
         elif kind == "flatten":
             made = [nn.Flatten()]
         elif kind == "dense":
@@ -88,14 +126,15 @@ def make_modules(layers):
         else:
             made = [base.ACTIVATIONS[kind]()]
         modules += made
-        shape = shape_after(modules)
+        shape = shape_after(modules, first)
     return modules
 
 
-def shape_after(modules):
-    """Of a sample, channels last."""
+def shape_after(modules, shape):
+    """Of a sample, channels last, and so is the shape that comes in."""
     with torch.no_grad():
-        y = nn.Sequential(*modules).eval()(torch.zeros(1, FEATURES))
+        x = torch.zeros(1, *shape).movedim(-1, 1)
+        y = nn.Sequential(*modules).eval()(x)
     return list(y.movedim(1, -1).shape[1:])
 
 
@@ -126,6 +165,36 @@ def cases():
     yield "conv1d", sequence()
     yield "conv1d, dilated", sequence(dilation_rate=3, padding="same")
     yield "conv1d, strides", sequence(strides=2, padding=2, kernel_size=5)
+    first = conv(filters=6, activation="tanh", padding="same")
+    yield "max_pool2d", image(first, {"type": "max_pool2d"})
+    yield "max_pool2d, overlapping", image(first, {
+        "type": "max_pool2d", "pool_size": 3, "strides": 2, "padding": 1})
+    yield "average_pool2d", image(first, {"type": "average_pool2d", "pool_size": [2, 3]})
+    yield "average_pool2d, padded", image(
+        first, {"type": "average_pool2d", "pool_size": 3, "strides": 1, "padding": 1},
+        {"type": "average_pool2d", "padding": 1, "count_include_pad": False})
+    yield "global_average_pool2d", [IMAGE, first, {"type": "global_average_pool2d"}, LAST]
+    yield "pools of sequences", [
+        SEQUENCE, {"type": "conv1d", "filters": 17, "kernel_size": 3, "activation": "gelu"},
+        {"type": "max_pool1d"}, {"type": "average_pool1d", "pool_size": 3, "strides": 2},
+        {"type": "global_average_pool1d"}, LAST]
+    yield "upsample2d", image({"type": "average_pool2d"}, first, {"type": "upsample2d"},
+                              conv(strides=2), {"type": "tanh"})
+    yield "group_norm", image(first, {"type": "group_norm", "groups": 3}, conv(filters=18),
+                              {"type": "group_norm", "groups": 1}, {"type": "relu"})
+    yield "residual, identity", image(first, {
+        "type": "residual", "activation": "relu", "layers": [
+            conv(filters=6, padding="same", use_bias=False), {"type": "batch_norm"},
+            {"type": "relu"}, conv(filters=6, padding="same", use_bias=False),
+            {"type": "batch_norm"}]})
+    yield "residual, projection", image({
+        "type": "residual", "activation": "relu", "layers": [
+            conv(filters=8, padding=1, strides=2, use_bias=False), {"type": "batch_norm"},
+            {"type": "relu"}, conv(filters=8, padding=1), {"type": "batch_norm"}]})
+    yield "residual of sequences", [
+        SEQUENCE, {"type": "residual", "layers": [
+            {"type": "conv1d", "filters": 6, "kernel_size": 3, "padding": 1, "strides": 3},
+            {"type": "tanh"}]}, {"type": "flatten"}, LAST]
 
 
 def make_data():
@@ -139,7 +208,7 @@ def make_data():
 
 def build(layers):
     torch.manual_seed(3)
-    return nn.Sequential(*make_modules(layers))
+    return nn.Sequential(*make_modules(layers, [FEATURES]))
 
 
 def train(optimizer_spec, layers, data, initial, dtype):

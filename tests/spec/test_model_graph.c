@@ -228,7 +228,8 @@ static void test_wrong_residual_blocks_are_violations(void **state)
         IMAGES("{'type':'residual','layers':[{'type':'flatten'}]},"
                "{'type':'dense','units':'auto'}"),
         facts_of_images, "/model/layers/0",
-        "keep their input's shape [28, 28] but for the last dimension, found [784]");
+        "keep their input's shape [28, 28] but for the last dimension, or take every "
+        "n-th position of an image or a sequence, found [784]");
 }
 
 static void test_norms_have_a_number_for_each_unit(void **state)

@@ -47,6 +47,16 @@ static void test_outputs_have_the_sizes_of_pytorch(void **state)
         {"[7,7,16]", CONV "1,'strides':2,'groups':8", "[4, 4, 8]"},
         {"[98,8]", "'type':'conv1d','filters':6,'kernel_size':[3]", "[96, 6]"},
         {"[784]", "'type':'conv1d','filters':6,'kernel_size':8,'strides':4", "[195, 6]"},
+        {"[28,28]", "'type':'max_pool2d'", "[14, 14, 1]"},
+        {"[7,7,16]", "'type':'max_pool2d'", "[3, 3, 16]"},
+        {"[7,7,16]", "'type':'max_pool2d','padding':'same'", "[4, 4, 16]"},
+        {"[28,28]", "'type':'average_pool2d','pool_size':3,'strides':2,'padding':1",
+         "[14, 14, 1]"},
+        {"[98,8]", "'type':'max_pool1d','pool_size':3", "[32, 8]"},
+        {"[98,8]", "'type':'average_pool1d','strides':1", "[97, 8]"},
+        {"[7,7,16]", "'type':'global_average_pool2d'", "[16]"},
+        {"[98,8]", "'type':'global_average_pool1d'", "[8]"},
+        {"[7,7,16]", "'type':'upsample2d','size':[2,3]", "[14, 21, 16]"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct job_spec *spec = spec_of(rows[i].shape, rows[i].layer);
@@ -113,6 +123,33 @@ static void test_flatten_behind_a_convolution_puts_the_channels_first(void **sta
     job_spec_free(spec);
 }
 
+/* What a residual block needs to add its input to smaller images with more channels. */
+static void test_a_block_projects_images_by_a_strided_convolution(void **state)
+{
+    (void)state;
+    struct job_spec *spec =
+        spec_of("[7,7,16]", "'type':'residual','name':'r','layers':[{'type':'conv2d',"
+                            "'filters':32,'kernel_size':3,'padding':1,'strides':2}]");
+    const struct layer *projection = &spec->model.layers[2];
+    assert_string_equal(projection->name, "r.projection");
+    assert_string_equal(projection->op, "conv2d");
+    assert_true(shape_equal(&projection->output, &(struct shape){3, {4, 4, 32}}));
+    assert_true(
+        shape_equal(&projection->params[0].shape, &(struct shape){4, {32, 16, 1, 1}}));
+    job_spec_free(spec);
+    spec = spec_of("[98,8]", "'type':'residual','layers':[{'type':'max_pool1d'}]");
+    projection = &spec->model.layers[2];
+    assert_string_equal(projection->op, "conv1d");
+    assert_true(shape_equal(&projection->params[0].shape, &(struct shape){3, {8, 8, 1}}));
+    job_spec_free(spec);
+    char job[512];
+    snprintf(
+        job, sizeof(job), JOB("[7,7,16]", "{%s}"),
+        "'type':'residual','layers':[{'type':'conv2d','filters':16,'kernel_size':3}]");
+    assert_violation(job, facts_of_images, "/model/layers/1",
+                     "every n-th position of an image or a sequence, found [5, 5, 16]");
+}
+
 static void test_windows_that_do_not_fit_are_pointed_at(void **state)
 {
     (void)state;
@@ -135,6 +172,12 @@ static void test_windows_that_do_not_fit_are_pointed_at(void **state)
         {"[28,28]", CONV "3,'strides':0", "/strides", "found 0"},
         {"[7,7,16]", CONV "3,'groups':3", "/groups", "divisor of the 16 channels"},
         {"[7,7,16]", CONV "3,'groups':16", "/groups", "of the 8 filters, found 16"},
+        {"[7,7,16]", "'type':'max_pool2d','padding':2", "/padding", "at most 1"},
+        {"[7,7,16]", "'type':'average_pool2d','pool_size':8", "", "at least 8"},
+        {"[7,7,16]", "'type':'global_average_pool1d'", "", "[length, channels]"},
+        {"[784]", "'type':'upsample2d'", "", "[height, width, channels]"},
+        {"[28,28]", "'type':'upsample2d','size':4096", "", "at most 268435456 numbers"},
+        {"[7,7,16]", "'type':'group_norm','groups':3", "/groups", "16 units, found 3"},
         {"[28,28]", "'type':'conv2d','kernel_size':3", "/filters", "found nothing"},
         {"[1,1,784]", "'type':'conv2d','filters':65536,'kernel_size':9,'padding':8", "",
          "at most 1000000000 parameters, found 65536 filters that see 784 channels at "
@@ -155,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_padding_of_same_comes_after_where_it_is_odd),
         cmocka_unit_test(test_a_convolution_has_the_parameters_of_pytorch),
         cmocka_unit_test(test_flatten_behind_a_convolution_puts_the_channels_first),
+        cmocka_unit_test(test_a_block_projects_images_by_a_strided_convolution),
         cmocka_unit_test(test_windows_that_do_not_fit_are_pointed_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
