@@ -212,11 +212,32 @@ class Client:
 
     def predict(self, model: str, rows: Sequence[Mapping[str, Any]] | None = None,
                 inputs: Sequence[Any] | None = None) -> list[Json]:
-        """One prediction a row (tables: rows=[{column: value}]; arrays: inputs=[sample])."""
+        """One prediction a row (tables: rows=[{column: value}]; arrays: inputs=[sample];
+        texts: inputs=["text"])."""
         body: Json = {"rows": rows} if rows is not None else {"inputs": inputs}
         answer: list[Json] = self._json("POST", f"/v1/models/{model}/predict",
                                         body=body)["predictions"]
         return answer
+
+    def generate(self, model: str, prompt: str, **options: Any) -> Json:
+        """Goes on with a text. Options: max_tokens, temperature, top_k, seed."""
+        return self._json("POST", f"/v1/models/{model}/generate",
+                          body=dict(options, prompt=prompt))
+
+    def generate_stream(self, model: str, prompt: str, **options: Any) -> Iterator[str]:
+        """The same, piece by piece as it is made."""
+        body = json.dumps(dict(options, prompt=prompt, stream=True)).encode()
+        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        with self._open("POST", f"/v1/models/{model}/generate", body, headers) as answer:
+            event = ""
+            for line in answer:
+                if line.startswith(b"event: "):
+                    event = line[7:].strip().decode()
+                elif line.startswith(b"data: ") and event != "done":
+                    data = json.loads(line[6:])
+                    if event == "error":
+                        raise Problem(500, data)
+                    yield data["text"]
 
     def info(self) -> Json:
         return self._json("GET", "/v1/info")

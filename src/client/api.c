@@ -16,7 +16,8 @@ struct exchange {
     CURL *curl;
     struct curl_slist *headers;
     struct buffer answer;
-    FILE *file; /* NULL: into `answer` */
+    FILE *file;                  /* NULL: into `answer` */
+    struct event_reader *events; /* in place of both, if it is set */
 };
 
 static size_t take_answer(char *bytes, size_t size, size_t count, void *context)
@@ -27,6 +28,8 @@ static size_t take_answer(char *bytes, size_t size, size_t count, void *context)
     curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
     if (exchange->file && status < 400)
         return fwrite(bytes, 1, length, exchange->file);
+    if (exchange->events && status < 400)
+        return event_reader_push(exchange->events, bytes, length) == 0 ? length : 0;
     buffer_append(&exchange->answer, bytes, length);
     return buffer_status(&exchange->answer) == 0 ? length : 0;
 }
@@ -158,6 +161,30 @@ int api_call(struct api *api, const char *method, const char *path, const char *
     if (rc == 0)
         rc = parse_answer(&exchange, api, ret_json);
     exchange_release(&exchange);
+    return rc;
+}
+
+int api_stream(struct api *api, const char *path, const char *body, size_t length,
+               event_handler *handle, void *context)
+{
+    struct exchange exchange;
+    struct event_reader events;
+    event_reader_init(&events, handle, context);
+    int rc = exchange_init(&exchange, api, path);
+    if (rc == 0)
+        rc = add_header(&exchange, "Content-Type: application/json");
+    if (rc == 0)
+        rc = add_header(&exchange, "Accept: text/event-stream");
+    if (rc == 0) {
+        exchange.events = &events;
+        curl_easy_setopt(exchange.curl, CURLOPT_POST, 1L);
+        curl_easy_setopt(exchange.curl, CURLOPT_POSTFIELDS, body);
+        curl_easy_setopt(exchange.curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+        rc = perform(&exchange, api);
+        rc = events.rc != 0 ? events.rc : rc;
+    }
+    exchange_release(&exchange);
+    event_reader_release(&events);
     return rc;
 }
 

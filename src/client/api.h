@@ -6,6 +6,8 @@
 #ifndef BACKPROP_CLIENT_API_H
 #define BACKPROP_CLIENT_API_H
 
+#include "event_reader.h"
+
 #include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -22,6 +24,11 @@ struct api {
  * reference, or NULL when the answer had no body. 0 or a negative enum error_code. */
 int api_call(struct api *api, const char *method, const char *path, const char *body,
              size_t length, json_t **ret_json) __attribute__((warn_unused_result));
+
+/* Posts JSON and gives `handle` the events of the answer as they come; unlike 0, its
+ * return ends the exchange and is returned. */
+int api_stream(struct api *api, const char *path, const char *body, size_t length,
+               event_handler *handle, void *context) __attribute__((warn_unused_result));
 
 /* One file of an upload: `part` is NULL for a body that is the file itself. */
 struct api_file {

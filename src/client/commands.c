@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "generate.h"
 #include "watch.h"
 
 #include <curl/curl.h>
@@ -309,6 +310,7 @@ const struct command command_table[] = {
      run_download},
     {"predict", "MODEL [FILE.json]", "ask a model: {\"rows\": […]} or {\"inputs\": […]}",
      1, 2, run_predict},
+    {"generate", "MODEL PROMPT", "go on with a text", 2, 2, run_generate},
     {"delete", "ID", "delete a dataset, job or model", 1, 1, delete_one},
     {"info", "", "what the server is", 0, 0, run_info},
     {NULL, NULL, NULL, 0, 0, NULL},

@@ -8,11 +8,12 @@
 struct arguments {
     int count;
     char **words;
-    const char *name;    /* --name */
-    const char *dataset; /* --dataset */
-    const char *output;  /* --output */
-    const char *format;  /* --format */
-    int watch;           /* --watch */
+    const char *name;                                    /* --name */
+    const char *dataset;                                 /* --dataset */
+    const char *output;                                  /* --output */
+    const char *format;                                  /* --format */
+    int watch;                                           /* --watch */
+    const char *max_tokens, *temperature, *top_k, *seed; /* the same names */
 };
 
 struct command {

@@ -26,6 +26,7 @@ static void print_help(FILE *file)
                   "  --watch            submit: follow the job\n"
                   "  --output FILE      of download and metrics\n"
                   "  --format FORMAT    of download\n"
+                  "  --max-tokens N, --temperature T, --top-k K, --seed S   of generate\n"
                   "  --help, --version\n");
 }
 
@@ -37,44 +38,66 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* Options: those with a value first, in the order of `values` in read_options(). */
+enum option_code {
+    URL = 256,
+    TOKEN,
+    NAME,
+    DATASET,
+    OUTPUT,
+    FORMAT,
+    MAX_TOKENS,
+    TEMPERATURE,
+    TOP_K,
+    SEED,
+    VALUES_END,
+    WATCH,
+    HELP,
+    VERSION
+};
+
+static const struct option options[] = {
+    {"url", required_argument, NULL, URL},
+    {"token", required_argument, NULL, TOKEN},
+    {"name", required_argument, NULL, NAME},
+    {"dataset", required_argument, NULL, DATASET},
+    {"output", required_argument, NULL, OUTPUT},
+    {"format", required_argument, NULL, FORMAT},
+    {"max-tokens", required_argument, NULL, MAX_TOKENS},
+    {"temperature", required_argument, NULL, TEMPERATURE},
+    {"top-k", required_argument, NULL, TOP_K},
+    {"seed", required_argument, NULL, SEED},
+    {"watch", no_argument, NULL, WATCH},
+    {"help", no_argument, NULL, HELP},
+    {"version", no_argument, NULL, VERSION},
+    {NULL, 0, NULL, 0},
+};
+
 /* Options into `api` and `arguments`. -1: go on; otherwise the exit status. */
 static int read_options(int argc, char **argv, struct api *api,
                         struct arguments *arguments)
 {
-    enum { URL = 256, TOKEN, NAME, DATASET, WATCH, OUTPUT, FORMAT, HELP, VERSION };
-    static const struct option options[] = {{"url", required_argument, NULL, URL},
-                                            {"token", required_argument, NULL, TOKEN},
-                                            {"name", required_argument, NULL, NAME},
-                                            {"dataset", required_argument, NULL, DATASET},
-                                            {"watch", no_argument, NULL, WATCH},
-                                            {"output", required_argument, NULL, OUTPUT},
-                                            {"format", required_argument, NULL, FORMAT},
-                                            {"help", no_argument, NULL, HELP},
-                                            {"version", no_argument, NULL, VERSION},
-                                            {NULL, 0, NULL, 0}};
+    const char **const values[VALUES_END - URL] = {&api->url,
+                                                   &api->token,
+                                                   &arguments->name,
+                                                   &arguments->dataset,
+                                                   &arguments->output,
+                                                   &arguments->format,
+                                                   &arguments->max_tokens,
+                                                   &arguments->temperature,
+                                                   &arguments->top_k,
+                                                   &arguments->seed};
     for (int option; (option = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
+        if (option >= URL && option < VALUES_END) {
+            *values[option - URL] = optarg;
+            continue;
+        }
         switch (option) {
-        case URL:
-            api->url = optarg;
-            break;
-        case TOKEN:
-            api->token = optarg;
-            break;
-        case NAME:
-            arguments->name = optarg;
-            break;
-        case DATASET:
-            arguments->dataset = optarg;
-            break;
         case WATCH:
             arguments->watch = 1;
             break;
         case 'o':
-        case OUTPUT:
             arguments->output = optarg;
-            break;
-        case FORMAT:
-            arguments->format = optarg;
             break;
         case 'h':
         case HELP:

@@ -214,6 +214,22 @@ static void read_run(struct job_reader *reader)
 
 /* ---- what concerns two keys ---- */
 
+/* At every position the next token must be told without having been seen. */
+static int check_causal(const struct job_reader *reader)
+{
+    const struct model_spec *model = &reader->spec->model;
+    int rc = 0;
+    for (int i = 0; i < model->layer_count; i++) {
+        const struct layer *layer = &model->layers[i];
+        if (attrs_has(&layer->attrs, "causal") && !attrs_boolean(&layer->attrs, "causal"))
+            rc = violations_add(reader->violations, layer->pointer,
+                                "expected \"causal\": true, because the network is to "
+                                "tell the next token at every position, which it would "
+                                "see, found false");
+    }
+    return rc;
+}
+
 /* A network for text answers at every position, or with the last token's successor. */
 static int check_text_output(const struct job_reader *reader)
 {
@@ -225,7 +241,7 @@ static int check_text_output(const struct job_reader *reader)
     bool fits_everywhere = shape_equal(&last->output, &everywhere);
     if (fits_everywhere || shape_equal(&last->output, &at_end)) {
         spec->positions = fits_everywhere ? length : 1;
-        return 0;
+        return fits_everywhere ? check_causal(reader) : 0;
     }
     char shape[SHAPE_TEXT_SIZE];
     return violations_add(

@@ -33,6 +33,7 @@ static const struct row rows[] = {
     {MESSAGE_CHECKPOINT, OPENS_BLOB, "checkpoint", KIB(64), FROM_WORKER, false},
     {MESSAGE_MODEL, OPENS_BLOB, "model", MIB(16), FROM_WORKER, false},
     {MESSAGE_REPLY, 0, "reply", MIB(32), FROM_WORKER, false},
+    {MESSAGE_PIECE, 0, "piece", KIB(64), FROM_WORKER, false},
     {MESSAGE_DONE, ENDS, "done", MIB(8), FROM_WORKER, false},
     {MESSAGE_FAILED, ENDS, "failed", KIB(256), FROM_WORKER, false},
 };

@@ -16,6 +16,9 @@
  *                                   <-    DONE {json}  or  FAILED {json}
  *   ingest:                         <-    PROGRESS …, DONE {facts} or FAILED {json}
  *   serve: REQUEST {json}           ->
+ *                                   <-    PIECE {json}, of an answer that comes in pieces
+ *   COMMAND {json}                  ->         (cancel: the answer is not wanted any
+ * more)
  *                                   <-    REPLY {json}, one for each REQUEST, in order
  *
  * Closing its standard input tells a serving worker to end, and any other to give up.
@@ -46,7 +49,8 @@ enum message_type {
     MESSAGE_MODEL = 21,
     MESSAGE_REPLY = 22,
     MESSAGE_DONE = 23,
-    MESSAGE_FAILED = 24
+    MESSAGE_FAILED = 24,
+    MESSAGE_PIECE = 25
 };
 
 /* Largest BLOB payload; a blob of any size is a run of these. */

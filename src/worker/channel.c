@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -195,6 +196,22 @@ int channel_read_blob(struct channel *channel, size_t maximum, unsigned char **r
     }
     buffer_release(&bytes);
     return rc;
+}
+
+int channel_is_cancelled(struct channel *channel, bool *ret_cancelled, struct error *err)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (poll(&input, 1, 0) > 0) {
+        struct frame frame;
+        int rc = channel_read(channel, &frame, err);
+        if (rc != 0)
+            return rc;
+        if (frame.type != MESSAGE_COMMAND)
+            return error_set(err, ERR_PROTOCOL, "a %s message during an answer",
+                             message_name(frame.type));
+        *ret_cancelled = true;
+    }
+    return 0;
 }
 
 /* ---- sending; all with the lock held ---- */

@@ -46,6 +46,11 @@ int channel_read_blob(struct channel *channel, size_t maximum, unsigned char **r
                       size_t *ret_length, struct error *err)
     __attribute__((warn_unused_result));
 
+/* Has a COMMAND come that ends the answer under way? Takes those that are there, without
+ * waiting; anything else is ERR_PROTOCOL. */
+int channel_is_cancelled(struct channel *channel, bool *ret_cancelled, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* Starts the thread that listens. */
 int channel_listen(struct channel *channel, struct error *err)
     __attribute__((warn_unused_result));

@@ -103,6 +103,29 @@ static void test_outputs_that_fit_no_token_are_refused(void **state)
                      "for a text");
 }
 
+static void test_attention_that_sees_the_answer_is_refused(void **state)
+{
+    (void)state;
+#define ATTENTION(layer_)                                                                \
+    "{'dataset':'ds_1','features':{'context_length':16},'model':{'layers':[{'type':"     \
+    "'embedding','output_dim':4}," layer_ ",{'type':'dense','units':'auto'}]}}"
+    assert_violation(ATTENTION("{'type':'transformer_block','num_heads':2}"),
+                     facts_of_text, "/model/layers/1", "expected \"causal\": true");
+    assert_violation(ATTENTION("{'type':'multi_head_attention','num_heads':2}"),
+                     facts_of_text, "/model/layers/1", "expected \"causal\": true");
+    struct job_spec *spec =
+        sample_spec(ATTENTION("{'type':'transformer_block','num_heads':2,'causal':true}"),
+                    facts_of_text);
+    assert_int_equal(spec->positions, 16);
+    job_spec_free(spec);
+    /* After the window it may look everywhere. */
+    spec = sample_spec(ATTENTION("{'type':'transformer_block','num_heads':2},{'type':"
+                                 "'flatten'}"),
+                       facts_of_text);
+    assert_int_equal(spec->positions, 1);
+    job_spec_free(spec);
+}
+
 static void test_two_characters_are_not_a_yes_or_no(void **state)
 {
     (void)state;
@@ -232,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_a_resolved_spec_reads_back_as_the_same),
         cmocka_unit_test(test_the_last_position_alone_may_answer),
         cmocka_unit_test(test_outputs_that_fit_no_token_are_refused),
+        cmocka_unit_test(test_attention_that_sees_the_answer_is_refused),
         cmocka_unit_test(test_two_characters_are_not_a_yes_or_no),
         cmocka_unit_test(test_windows_longer_than_a_split_are_refused),
         cmocka_unit_test(test_keys_of_other_datasets_are_refused),

@@ -1,60 +1,12 @@
 /*
  * POST /v1/models/{id}/predict: the user's JSON goes to a serving worker as it is, and
- * the worker's answer comes back. The daemon looks only at the status of the answer.
+ * the worker's answer comes back.
  */
+#include "model_answer.h"
 #include "reply.h"
 #include "route.h"
 
-#include <jansson.h>
 #include <stdlib.h>
-
-/* A refusal of the worker as a problem: {"code", "detail", "errors": [{pointer,
- * detail}]}. */
-static void reply_refusal(struct request *request, unsigned status, const json_t *body)
-{
-    const char *code = json_string_value(json_object_get(body, "code"));
-    const char *detail = json_string_value(json_object_get(body, "detail"));
-    const json_t *errors = json_object_get(body, "errors");
-    struct violations violations;
-    violations_init(&violations);
-    for (size_t i = 0; i < json_array_size(errors); i++) {
-        const json_t *item = json_array_get(errors, i);
-        const char *pointer = json_string_value(json_object_get(item, "pointer"));
-        const char *text = json_string_value(json_object_get(item, "detail"));
-        violations_add(&violations, pointer ? pointer : "", "%s", text ? text : "");
-    }
-    if (!code)
-        code = "invalid_input";
-    if (violations.total > 0)
-        reply_violations(request, status, code, &violations);
-    else
-        reply_problem(request, status, code, "%s",
-                      detail ? detail : "the input is invalid");
-    violations_release(&violations);
-}
-
-static void reply_answer(void *context, int rc, const char *json, size_t length,
-                         const struct error *err)
-{
-    struct request *request = context;
-    if (rc != 0) {
-        reply_error(request, err);
-        return;
-    }
-    json_t *answer = json_loadb(json, length, 0, NULL);
-    json_int_t status = json_integer_value(json_object_get(answer, "status"));
-    json_t *body = json_object_get(answer, "body");
-    if (status == 200 && body) {
-        reply_json(request, 200, json_incref(body));
-    } else if (status >= 400 && status < 500) {
-        reply_refusal(request, (unsigned)status, body);
-    } else {
-        struct error fault = {0};
-        error_set(&fault, ERR_INTERNAL, "the serving worker gave no answer");
-        reply_error(request, &fault);
-    }
-    json_decref(answer);
-}
 
 void model_handle_predict(struct request *request)
 {
@@ -62,7 +14,7 @@ void model_handle_predict(struct request *request)
     char *body = request_take_body(request, &length);
     struct error err = {0};
     int rc = sched_ask(request_server(request)->sched, request_param(request, 0),
-                       "predict", body, length, reply_answer, request, &err);
+                       "predict", body, length, model_answer_reply, request, &err);
     if (rc != 0) {
         free(body);
         reply_error(request, &err);

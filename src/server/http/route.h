@@ -58,6 +58,8 @@ request_handler job_handle_events, job_handle_checkpoints;
 request_handler models_handle_list, models_handle_get, models_handle_delete;
 /* weights.c */
 request_handler model_handle_weights;
+/* generate.c */
+request_handler model_handle_generate;
 /* predict.c */
 request_handler model_handle_predict;
 /* operations.c */

@@ -53,6 +53,8 @@ const struct route route_table[] = {
      NULL},
     {"POST", "/v1/models/{id}/predict", READ, BODY_JSON, PREDICT_MAX_BYTES,
      model_handle_predict, NULL, NULL},
+    {"POST", "/v1/models/{id}/generate", READ, BODY_JSON, SPEC_MAX_BYTES,
+     model_handle_generate, NULL, NULL},
     /* The dashboard's files; last, because it would fit /livez as well. */
     {"GET", "/{*file}", 0, BODY_NONE, 0, static_handle_dashboard, NULL, NULL},
     {NULL, NULL, 0, BODY_NONE, 0, NULL, NULL, NULL},

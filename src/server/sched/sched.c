@@ -335,38 +335,41 @@ static bool admit(struct sched *sched, size_t length)
     return room;
 }
 
-static struct question *question_new(struct sched *sched, const char *model_id,
-                                     const char *verb, const char *body, size_t length)
+static struct question *question_new(struct sched *sched,
+                                     const struct sched_question *asked)
 {
     struct question *question = mem_alloc(sizeof(*question));
-    size_t head = strlen(verb) + 1;
-    char *text = question ? mem_alloc_array(head + length + 1, 1) : NULL;
+    size_t head = strlen(asked->verb) + 1;
+    char *text = question ? mem_alloc_array(head + asked->length + 1, 1) : NULL;
     if (!text) {
         free(question);
         return NULL;
     }
-    snprintf(text, head + 1, "%s\n", verb);
-    if (length > 0)
-        memcpy(text + head, body, length);
+    snprintf(text, head + 1, "%s\n", asked->verb);
+    if (asked->length > 0)
+        memcpy(text + head, asked->body, asked->length);
     question->call.run = run_ask;
     question->sched = sched;
     question->text = text;
-    question->length = head + length;
-    snprintf(question->model, sizeof(question->model), "%s", model_id);
+    question->length = head + asked->length;
+    question->piece = asked->piece;
+    question->done = asked->done;
+    question->context = asked->context;
+    snprintf(question->model, sizeof(question->model), "%s", asked->model_id);
     return question;
 }
 
-int sched_ask(struct sched *sched, const char *model_id, const char *verb, char *body,
-              size_t length, sched_reply *done, void *context, struct error *err)
+int sched_ask_pieces(struct sched *sched, const struct sched_question *asked,
+                     uint64_t *ret_ticket, struct error *err)
 {
-    size_t whole = strlen(verb) + 1 + length;
+    size_t whole = strlen(asked->verb) + 1 + asked->length;
     if (whole > message_max_payload(MESSAGE_REQUEST))
         return error_set(err, ERR_TOO_LARGE, "a request holds at most %zu bytes",
                          message_max_payload(MESSAGE_REQUEST));
     if (!admit(sched, whole))
         return error_set(err, ERR_BUSY,
                          "too many predictions are waiting; try again soon");
-    struct question *question = question_new(sched, model_id, verb, body, length);
+    struct question *question = question_new(sched, asked);
     if (!question) {
         pthread_mutex_lock(&sched->lock);
         sched->asked--;
@@ -374,9 +377,50 @@ int sched_ask(struct sched *sched, const char *model_id, const char *verb, char 
         pthread_mutex_unlock(&sched->lock);
         return error_set(err, ERR_NOMEM, "no memory to ask a model");
     }
-    question->done = done;
-    question->context = context;
-    free(body);
+    pthread_mutex_lock(&sched->lock);
+    question->ticket = ++sched->last_ticket;
+    pthread_mutex_unlock(&sched->lock);
+    *ret_ticket = question->ticket;
+    free(asked->body);
     loop_post(sched->loop, &question->call);
     return 0;
+}
+
+int sched_ask(struct sched *sched, const char *model_id, const char *verb, char *body,
+              size_t length, sched_reply *done, void *context, struct error *err)
+{
+    const struct sched_question question = {.model_id = model_id,
+                                            .verb = verb,
+                                            .body = body,
+                                            .length = length,
+                                            .done = done,
+                                            .context = context};
+    uint64_t ticket;
+    return sched_ask_pieces(sched, &question, &ticket, err);
+}
+
+struct withdrawal {
+    struct loop_call call;
+    struct sched *sched;
+    char model[ID_SIZE];
+    uint64_t ticket;
+};
+
+static void run_withdrawal(struct loop_call *call)
+{
+    struct withdrawal *withdrawal = LOOP_OWNER(call, struct withdrawal, call);
+    serving_withdraw(withdrawal->sched, withdrawal->model, withdrawal->ticket);
+    free(withdrawal);
+}
+
+void sched_withdraw(struct sched *sched, const char *model_id, uint64_t ticket)
+{
+    struct withdrawal *withdrawal = mem_alloc(sizeof(*withdrawal));
+    if (!withdrawal)
+        return; /* the answer comes to its end then */
+    withdrawal->call.run = run_withdrawal;
+    withdrawal->sched = sched;
+    withdrawal->ticket = ticket;
+    snprintf(withdrawal->model, sizeof(withdrawal->model), "%s", model_id);
+    loop_post(sched->loop, &withdrawal->call);
 }

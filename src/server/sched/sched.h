@@ -98,8 +98,8 @@ int sched_check(struct sched *sched, const struct check_job *job, struct error *
     __attribute__((warn_unused_result));
 
 /*
- * Asks a serving worker for a model (started if none is warm): `verb` is "predict" (later
- * "evaluate", "generate"), `body` the user's JSON, taken over if 0 is returned. `done` is
+ * Asks a serving worker for a model (started if none is warm): `verb` is "predict" or
+ * "generate", `body` the user's JSON, taken over if 0 is returned. `done` is
  * called once: rc 0 with the worker's reply {"status": 200, "body": {…}} as JSON text
  * (borrowed), or an error.
  */
@@ -108,5 +108,26 @@ typedef void sched_reply(void *context, int rc, const char *json, size_t length,
 int sched_ask(struct sched *sched, const char *model_id, const char *verb, char *body,
               size_t length, sched_reply *done, void *context, struct error *err)
     __attribute__((warn_unused_result));
+
+/*
+ * The same for an answer that comes in pieces: before `done`, `piece` is called for each
+ * with its JSON text (borrowed). *ret_ticket names the question for sched_withdraw(); it
+ * is set before any callback comes.
+ */
+struct sched_question {
+    const char *model_id, *verb;
+    char *body;
+    size_t length;
+    void (*piece)(void *context, const char *json, size_t length); /* NULL: none */
+    sched_reply *done;
+    void *context;
+};
+int sched_ask_pieces(struct sched *sched, const struct sched_question *question,
+                     uint64_t *ret_ticket, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* Nobody wants the answer any more: it ends soon, and `done` comes as ever. A question
+ * that was answered is passed over. */
+void sched_withdraw(struct sched *sched, const char *model_id, uint64_t ticket);
 
 #endif

@@ -49,7 +49,8 @@ struct sched {
     struct sched_stats stats;
     int asked;          /* questions to serving workers that were not answered */
     size_t asked_bytes; /* in those */
-    int ingests;        /* that were not done */
+    uint64_t last_ticket;
+    int ingests; /* that were not done */
 };
 
 /* Changes a figure of the statistics by `change`. */

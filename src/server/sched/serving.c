@@ -133,6 +133,20 @@ static int take_reply(struct serving *serving, const struct frame *frame,
     return 0;
 }
 
+static int take_piece(const struct serving *serving, const struct frame *frame,
+                      struct error *err)
+{
+    const struct question *question = serving->asked;
+    if (!question || !question->piece)
+        return error_set(err, ERR_PROTOCOL, "a piece of an answer that nobody waits for");
+    json_t *object = NULL;
+    int rc = payload_object(frame, &object, err);
+    json_decref(object);
+    if (rc == 0 && !question->withdrawn)
+        question->piece(question->context, (const char *)frame->payload, frame->length);
+    return rc;
+}
+
 /* It cannot serve this model: all who ask for it are told why. */
 static int take_failed(struct serving *serving, const struct frame *frame,
                        struct error *err)
@@ -168,6 +182,8 @@ static int take_frame(void *context, const struct frame *frame, struct error *er
     }
     if (frame->type == MESSAGE_REPLY)
         return take_reply(serving, frame, err);
+    if (frame->type == MESSAGE_PIECE)
+        return take_piece(serving, frame, err);
     if (frame->type == MESSAGE_FAILED)
         return take_failed(serving, frame, err);
     return error_set(err, ERR_PROTOCOL, "a %s message from a serving worker",
@@ -388,6 +404,40 @@ void serving_ask(struct question *question)
         put_next(serving);
     else
         start_waiting(sched);
+}
+
+/* The worker may be at it for long: it is told. */
+static void cut_short(struct serving *serving)
+{
+    static const char command[] = "{\"command\":\"cancel\"}";
+    struct error err = {0};
+    serving->asked->withdrawn = true;
+    int rc = worker_process_send(serving->worker, MESSAGE_COMMAND, command,
+                                 sizeof(command) - 1, &err);
+    if (rc != 0 && rc != ERR_EOF)
+        worker_process_kill(serving->worker, WORKER_BROKE_PROTOCOL, err.text);
+}
+
+void serving_withdraw(struct sched *sched, const char *model_id, uint64_t ticket)
+{
+    struct serving *serving = find(sched, model_id);
+    if (!serving)
+        return;
+    if (serving->asked && serving->asked->ticket == ticket) {
+        if (!serving->asked->withdrawn)
+            cut_short(serving);
+        return;
+    }
+    struct question **at = &serving->queue;
+    while (*at && (*at)->ticket != ticket)
+        at = &(*at)->next;
+    struct question *question = *at;
+    if (!question)
+        return;
+    *at = question->next;
+    struct error err = {0};
+    error_set(&err, ERR_CANCELLED, "The question was withdrawn.");
+    answer(question, err.code, NULL, 0, &err);
 }
 
 void serving_forget(struct sched *sched, const char *model_id)

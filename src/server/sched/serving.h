@@ -8,7 +8,9 @@
 
 #include "sched_internal.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Questions that wait for an answer, of all models; more are refused with ERR_BUSY. */
 #define SERVING_MAX_PENDING 1024
@@ -22,12 +24,19 @@ struct question {
     char model[ID_SIZE];
     char *text; /* what goes into the REQUEST: verb, newline, body; owned */
     size_t length;
+    void (*piece)(void *context, const char *json, size_t length); /* may be NULL */
     sched_reply *done;
     void *context;
+    uint64_t ticket;
+    bool withdrawn; /* the worker was told to end */
 };
 
 /* On the scheduler's thread. Takes it over. */
 void serving_ask(struct question *question);
+
+/* The question of that ticket is not wanted any more: one that waits fails with
+ * ERR_CANCELLED, one that is being answered is cut short. */
+void serving_withdraw(struct sched *sched, const char *model_id, uint64_t ticket);
 
 /* Its questions fail with ERR_NOT_FOUND, its worker ends. */
 void serving_forget(struct sched *sched, const char *model_id);
