@@ -30,6 +30,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,6 +276,18 @@ static void read_blob(struct worker *worker)
     }
 }
 
+/* PIECEs, until somebody sends something. */
+static void babble(struct worker *worker)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct frame frame;
+    while (poll(&input, 1, 1) == 0)
+        send_text(MESSAGE_PIECE, "{\"text\":\"x\"}");
+    if (frame_read(&worker->reader, STDIN_FILENO, &frame, NULL) != 0 ||
+        frame.type != MESSAGE_COMMAND)
+        _exit(97);
+}
+
 /* Answers every question with itself and this process's number; some are commands. */
 static void serve(struct worker *worker)
 {
@@ -289,6 +302,8 @@ static void serve(struct worker *worker)
             crash(SIGSEGV);
         if (strstr(text, "hang"))
             hang();
+        if (strstr(text, "babble"))
+            babble(worker);
         if (strstr(text, "twice"))
             send_text(MESSAGE_REPLY, "{\"status\":200,\"body\":{}}");
         json_t *reply =

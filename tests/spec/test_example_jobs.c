@@ -163,6 +163,22 @@ static void test_xor_trains_on_all_of_its_four_rows(void **state)
     job_spec_free(spec);
 }
 
+/* As many characters as the collected works that such networks are shown by. */
+static const char facts_of_plays[] =
+    "{'kind':'text','rows':{'train':1115394},'text':{'characters':1115394,'lines':40000,"
+    "'distinct_characters':5,'alphabet':'\\n ab\xc3\xb6'}}";
+
+static void test_character_networks_answer_at_every_position(void **state)
+{
+    (void)state;
+    struct job_spec *spec = example("char-transformer.json", facts_of_plays);
+    assert_int_equal(spec->positions, 64);
+    assert_int_equal(spec->steps_per_epoch * spec->epochs, 2000);
+    assert_int_equal(spec->test_rows, 0);
+    assert_int_equal(spec->validation_rows, 1742);
+    job_spec_free(spec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_deep_networks_differ_in_their_residual_connections),
         cmocka_unit_test(test_fashion_is_the_784_256_128_10_network),
         cmocka_unit_test(test_tables_choose_their_columns),
+        cmocka_unit_test(test_character_networks_answer_at_every_position),
         cmocka_unit_test(test_xor_trains_on_all_of_its_four_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

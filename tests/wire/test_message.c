@@ -18,7 +18,7 @@ static const unsigned daemon_types[] = {MESSAGE_TASK, MESSAGE_BLOB, MESSAGE_BLOB
 static const unsigned worker_types[] = {
     MESSAGE_BLOB,    MESSAGE_BLOB_END, MESSAGE_READY,      MESSAGE_PROGRESS,
     MESSAGE_METRICS, MESSAGE_EVENT,    MESSAGE_CHECKPOINT, MESSAGE_MODEL,
-    MESSAGE_REPLY,   MESSAGE_DONE,     MESSAGE_FAILED};
+    MESSAGE_REPLY,   MESSAGE_DONE,     MESSAGE_FAILED,     MESSAGE_PIECE};
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
@@ -180,7 +180,7 @@ static void test_numbers_and_names_are_fixed(void **state)
     } fixed[] = {{1, "task"},    {2, "blob"},        {3, "blob_end"},  {4, "command"},
                  {5, "request"}, {16, "ready"},      {17, "progress"}, {18, "metrics"},
                  {19, "event"},  {20, "checkpoint"}, {21, "model"},    {22, "reply"},
-                 {23, "done"},   {24, "failed"}};
+                 {23, "done"},   {24, "failed"},     {25, "piece"}};
     size_t known = 0;
     for (unsigned type = 0; type < MAX_TYPE; type++) {
         if (known < COUNT(fixed) && fixed[known].type == type) {
