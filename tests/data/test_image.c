@@ -12,7 +12,8 @@
 
 #define MOST 600
 
-static const struct image_size sizes[] = {{1, 1, 1}, {5, 7, 1}, {6, 4, 3}, {8, 8, 2}};
+static const struct image_size sizes[] = {
+    {1, 1, 1}, {5, 7, 1}, {6, 4, 3}, {8, 8, 2}, {21, 20, 1}};
 static const enum fill_mode modes[] = {FILL_CONSTANT, FILL_NEAREST, FILL_REFLECT,
                                        FILL_WRAP};
 
