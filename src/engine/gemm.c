@@ -3,6 +3,7 @@
 #include "gemm_kernel.h"
 
 #include <cblas.h>
+#include <string.h>
 
 /*
  * From this on in every dimension OpenBLAS, which packs both operands, is ahead of our
@@ -22,31 +23,34 @@ static void product(const struct product *p)
     CBLAS_TRANSPOSE b_order = p->b_column == 1 ? CblasNoTrans : CblasTrans;
     size_t lda = p->a_column == 1 ? p->a_row : p->a_column;
     size_t ldb = p->b_column == 1 ? p->b_row : p->b_column;
+    for (size_t i = 0; p->bias && i < p->m; i++)
+        memcpy(p->c + i * p->c_row, p->bias, p->n * sizeof(real));
 #ifdef ENGINE_DOUBLE
     cblas_dgemm
 #else
     cblas_sgemm
 #endif
         (CblasRowMajor, a_order, b_order, (blasint)p->m, (blasint)p->n, (blasint)p->k, 1,
-         p->a, (blasint)lda, p->b, (blasint)ldb, (real)p->beta, p->c, (blasint)p->c_row);
+         p->a, (blasint)lda, p->b, (blasint)ldb, (real)(p->beta || p->bias), p->c,
+         (blasint)p->c_row);
 }
 
 void gemm_nn(const struct gemm *g)
 {
     product(&(struct product){g->m, g->n, g->k, g->a, g->lda, 1, g->b, g->ldb, 1, g->beta,
-                              g->c, g->ldc});
+                              g->c, g->ldc, g->bias});
 }
 
 void gemm_nt(const struct gemm *g)
 {
     product(&(struct product){g->m, g->n, g->k, g->a, g->lda, 1, g->b, 1, g->ldb, g->beta,
-                              g->c, g->ldc});
+                              g->c, g->ldc, g->bias});
 }
 
 void gemm_tn(const struct gemm *g)
 {
     product(&(struct product){g->m, g->n, g->k, g->a, 1, g->lda, g->b, g->ldb, 1, g->beta,
-                              g->c, g->ldc});
+                              g->c, g->ldc, g->bias});
 }
 
 size_t gemm_packed_reals(size_t k, size_t n)
@@ -81,7 +85,8 @@ void gemm_packed(const struct gemm *g, const real *packed)
                                          .a_column = 1,
                                          .beta = g->beta,
                                          .c = g->c,
-                                         .c_row = g->ldc},
+                                         .c_row = g->ldc,
+                                         .bias = g->bias},
                        packed);
 }
 
@@ -91,7 +96,9 @@ static void reference(const struct gemm *g, size_t a_row, size_t a_column, size_
 {
     for (size_t i = 0; i < g->m; i++) {
         for (size_t j = 0; j < g->n; j++) {
-            double sum = g->beta ? (double)g->c[i * g->ldc + j] : 0.0;
+            double sum = g->beta   ? (double)g->c[i * g->ldc + j]
+                         : g->bias ? (double)g->bias[j]
+                                   : 0.0;
             for (size_t k = 0; k < g->k; k++)
                 sum += (double)g->a[i * a_row + k * a_column] *
                        (double)g->b[k * b_row + j * b_column];

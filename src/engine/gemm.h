@@ -26,6 +26,7 @@ struct gemm {
     int beta; /* 0 or 1 */
     real *c;
     size_t ldc;
+    const real *bias; /* [n]: added to every row of c; NULL: none. Where beta is 0 only */
 };
 
 void gemm_nn(const struct gemm *gemm);

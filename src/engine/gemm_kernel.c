@@ -33,7 +33,8 @@ struct panel {
     size_t a_row, a_column;
     const real *b;
     size_t b_row;
-    int beta;
+    const real *from; /* what sums start from: c itself, or a bias; NULL: 0 */
+    size_t from_row;  /* 0 for a bias */
     real *c;
     size_t c_row;
 };
@@ -162,10 +163,12 @@ static void tail_panel(const struct tiles *tiles, const struct product *p, size_
     size_t width = tiles->width;
     panel->c = tail;
     panel->c_row = width;
-    for (size_t i = 0; p->beta && i < p->m; i++) {
+    for (size_t i = 0; panel->from && i < p->m; i++) {
         for (size_t e = 0; e < width; e++)
-            tail[i * width + e] = e < columns ? to[i * p->c_row + e] : 0;
+            tail[i * width + e] = e < columns ? panel->from[i * panel->from_row + e] : 0;
     }
+    panel->from = panel->from ? tail : NULL;
+    panel->from_row = width;
     tiles->one(panel);
     for (size_t i = 0; i < p->m; i++) {
         for (size_t e = 0; e < columns; e++)
@@ -187,12 +190,9 @@ static void block_product(const struct tiles *tiles, const struct product *p,
                           const real *packed, bool pack_all)
 {
     real b[DEPTH * 2 * MAX_WIDTH] __attribute__((aligned(64)));
-    struct panel panel = {.m = p->m,
-                          .k = p->k,
-                          .a = p->a,
-                          .a_row = p->a_row,
-                          .a_column = p->a_column,
-                          .beta = p->beta};
+    struct panel panel = {
+        .m = p->m, .k = p->k, .a = p->a, .a_row = p->a_row, .a_column = p->a_column};
+    const real *from = p->beta ? p->c : p->bias;
     for (size_t j = 0, columns; j < p->n; j += columns) {
         size_t width = panel_width(tiles, p->n - j, &columns);
         panel.b = packed ? packed + j * p->k : p->b + j * p->b_column;
@@ -202,6 +202,8 @@ static void block_product(const struct tiles *tiles, const struct product *p,
             panel.b = b;
             panel.b_row = width;
         }
+        panel.from = from ? from + j : NULL;
+        panel.from_row = p->beta ? p->c_row : 0;
         panel.c = p->c + j;
         panel.c_row = p->c_row;
         if (columns < width)
@@ -215,8 +217,8 @@ static void block_product(const struct tiles *tiles, const struct product *p,
 static void all_blocks(enum gemm_isa isa, const struct product *p, const real *packed)
 {
     bool pack_all = p->b_row >= FAR_ROWS && p->m >= MANY_ROWS;
-    for (size_t k = 0; k < p->k; k += DEPTH) {
-        for (size_t i = 0; i < p->m; i += HEIGHT) {
+    for (size_t i = 0; i < p->m; i += HEIGHT) {
+        for (size_t k = 0; k < p->k; k += DEPTH) {
             struct product block = *p;
             block.m = p->m - i < HEIGHT ? p->m - i : HEIGHT;
             block.k = p->k - k < DEPTH ? p->k - k : DEPTH;
@@ -278,6 +280,12 @@ MULTIVERSION static void column_product(const struct product *p)
 void gemm_kernel(enum gemm_isa isa, const struct product *product)
 {
     struct product p = *product;
+    if (p.n == 1 && p.bias) {
+        for (size_t i = 0; i < p.m; i++)
+            p.c[i * p.c_row] = p.bias[0];
+        p.beta = 1;
+        p.bias = NULL;
+    }
     if (p.n == 1 && p.a_row == 1 && p.c_row == 1) { /* c transposed is a row */
         p.m = product->n;
         p.n = product->m;

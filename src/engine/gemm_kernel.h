@@ -19,9 +19,9 @@ bool gemm_isa_supported(enum gemm_isa isa);
 /* The best that this CPU has. */
 enum gemm_isa gemm_isa_best(void);
 
-/* c[m, n] = a[m, k] @ b[k, n] + beta * c, with element [i, j] of a and b at
- * i * row + j * column, where row or column is 1; c's rows are contiguous. Needs about
- * 50 KiB of stack. */
+/* c[m, n] = a[m, k] @ b[k, n] + beta * c, or + bias in every row, with element [i, j] of
+ * a and b at i * row + j * column, where row or column is 1; c's rows are contiguous.
+ * Needs about 50 KiB of stack. */
 struct product {
     size_t m, n, k;
     const real *a;
@@ -31,6 +31,7 @@ struct product {
     int beta; /* 0 or 1 */
     real *c;
     size_t c_row;
+    const real *bias; /* [n], or NULL; where beta is 0 only */
 };
 
 /* Packs a panel of b: element [i, j] at x[i * row + j * column] for i < count, j < length

@@ -24,17 +24,19 @@ typedef real TILE_NAME(vector)
 
 /* One tile; `rows` and `vectors` are constants where it is inlined. */
 TILE_TARGET static inline __attribute__((always_inline)) void
-TILE_NAME(tile)(size_t rows, size_t vectors, const struct panel *p, const real *a,
-                real *c)
+TILE_NAME(tile)(size_t rows, size_t vectors, const struct panel *p, size_t first)
 {
+    const real *a = p->a + first * p->a_row;
+    const real *from = p->from ? p->from + first * p->from_row : NULL;
+    real *c = p->c + first * p->c_row;
     TILE_NAME(vector) sum[TILE_ROWS][2];
 #pragma GCC unroll 8
     for (size_t r = 0; r < rows; r++) {
 #pragma GCC unroll 2
         for (size_t v = 0; v < vectors; v++)
-            sum[r][v] =
-                p->beta ? *(const TILE_NAME(vector) *)(c + r * p->c_row + v * TILE_WIDTH)
-                        : (TILE_NAME(vector)){0};
+            sum[r][v] = from ? *(const TILE_NAME(vector) *)(from + r * p->from_row +
+                                                            v * TILE_WIDTH)
+                             : (TILE_NAME(vector)){0};
     }
     const real *b = p->b;
     for (size_t k = 0; k < p->k; k++, b += p->b_row, a += p->a_column) {
@@ -63,22 +65,18 @@ TILE_NAME(columns)(size_t vectors, const struct panel *p)
 {
     size_t i = 0;
     for (; i + TILE_ROWS <= p->m; i += TILE_ROWS)
-        TILE_NAME(tile)(TILE_ROWS, vectors, p, p->a + i * p->a_row, p->c + i * p->c_row);
-    const real *a = p->a + i * p->a_row;
-    real *c = p->c + i * p->c_row;
+        TILE_NAME(tile)(TILE_ROWS, vectors, p, i);
     size_t left = p->m - i;
     if (TILE_ROWS > 4 && left & 4) {
-        TILE_NAME(tile)(4, vectors, p, a, c);
-        a += 4 * p->a_row;
-        c += 4 * p->c_row;
+        TILE_NAME(tile)(4, vectors, p, i);
+        i += 4;
     }
     if (left & 2) {
-        TILE_NAME(tile)(2, vectors, p, a, c);
-        a += 2 * p->a_row;
-        c += 2 * p->c_row;
+        TILE_NAME(tile)(2, vectors, p, i);
+        i += 2;
     }
     if (left & 1)
-        TILE_NAME(tile)(1, vectors, p, a, c);
+        TILE_NAME(tile)(1, vectors, p, i);
 }
 
 TILE_TARGET static void TILE_NAME(one)(const struct panel *p)

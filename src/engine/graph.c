@@ -61,6 +61,23 @@ static void share_tensor(struct graph *graph, struct node *node)
     memcpy(tensor->axes, tensor->owner->axes, sizeof(tensor->axes));
 }
 
+/*
+ * A deferred gradient saves writing it for every slice, but keeps dy to the end of the
+ * step: worth it where dy is the smaller of the two. In sequences and images it seldom
+ * is.
+ */
+static bool may_defer(const struct graph *graph, const struct node *node)
+{
+    const struct graph_options *options = &graph->options;
+    size_t dy;
+    return options->training && options->defer_from > 0 &&
+           node->flags & OP_DEFERS_GRADIENT &&
+           node->params[0].count >= options->defer_from &&
+           mem_multiply(options->max_rows, node->width, &dy) &&
+           dy <= node->params[0].count && !node->layer->shares &&
+           !graph_shares_later(graph, node, node->index);
+}
+
 static int compile_node(struct graph *graph, int index, struct error *err)
 {
     const struct layer *layer = &graph->model->layers[index];
@@ -95,10 +112,7 @@ static int compile_node(struct graph *graph, int index, struct error *err)
         if (rc != 0)
             return rc;
     }
-    node->deferred = graph->options.training && graph->options.defer_from > 0 &&
-                     node->flags & OP_DEFERS_GRADIENT &&
-                     node->params[0].count >= graph->options.defer_from &&
-                     !layer->shares && !graph_shares_later(graph, node, index);
+    node->deferred = may_defer(graph, node);
     graph->unit_count += node_units(node);
     return 0;
 }

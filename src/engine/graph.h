@@ -43,7 +43,8 @@ struct graph_options {
      * ("truncate"), so that finite differences agree with them. */
     bool whole_gradient;
     uint64_t seed; /* of dropout */
-    /* Training: dense gradients of at least so many elements are deferred; 0: none. */
+    /* Training: dense gradients of at least so many elements, and at least as many as dy
+     * has, are deferred; 0: none. */
     size_t defer_from;
     /* Finds ops by name; NULL: op_find(). Tests put ops of their own here. */
     const struct op *(*find_op)(const char *name);

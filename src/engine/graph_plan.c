@@ -96,14 +96,35 @@ static void find_gradients(struct graph *graph)
     }
 }
 
-/* Only this node reads its only input, and both are of one size. */
+/* Only this node reads that input, and both are of one size. */
+static bool reads_alone(const struct graph *graph, const struct node *node, int which)
+{
+    int input = node->inputs[which];
+    return graph->values[value_of(input)].readers == 1 && input != graph->model->output &&
+           node->input_widths[which] == node->width;
+}
+
+/* A node of one input whose output, and its gradient, may lie where the input's do. */
 static bool could_share(const struct graph *graph, const struct node *node)
 {
-    if (!(node->flags & OP_IN_PLACE) || node->input_count != 1)
-        return false;
-    int input = node->inputs[0];
-    return graph->values[value_of(input)].readers == 1 && input != graph->model->output &&
-           node->input_widths[0] == node->width;
+    return node->flags & OP_IN_PLACE && node->input_count == 1 &&
+           reads_alone(graph, node, 0);
+}
+
+/* The buffer of an input that the node's output may overwrite, or NO_BUFFER. */
+static int overwritten_input(const struct planner *planner, const struct node *node)
+{
+    const struct graph *graph = planner->graph;
+    if (could_share(graph, node)) {
+        int buffer = graph->values[value_of(node->inputs[0])].output;
+        return node->flags & OP_IDENTITY || !planner->kept[buffer] ? buffer : NO_BUFFER;
+    }
+    for (int i = 0; node->flags & OP_SUM && i < 2; i++) {
+        int buffer = graph->values[value_of(node->inputs[i])].output;
+        if (reads_alone(graph, node, i) && !planner->kept[buffer])
+            return buffer;
+    }
+    return NO_BUFFER;
 }
 
 /* Buffers for the numbers of all values. */
@@ -126,13 +147,8 @@ static void plan_outputs(struct planner *planner)
                                            : backward_time(planner, n));
             planner->kept[buffer] = planner->kept[buffer] || needs_input;
         }
-        int shared = node->input_count == 1
-                         ? graph->values[value_of(node->inputs[0])].output
-                         : NO_BUFFER;
-        if (could_share(graph, node) &&
-            (node->flags & OP_IDENTITY || !planner->kept[shared]))
-            value->output = shared;
-        else
+        value->output = overwritten_input(planner, node);
+        if (value->output == NO_BUFFER)
             value->output = add_rows(planner, node->width, n, n);
         if (backward && node->flags & OP_NEEDS_OUTPUT) {
             planner->kept[value->output] = true;
@@ -141,6 +157,40 @@ static void plan_outputs(struct planner *planner)
     }
     int output = graph->values[value_of(graph->model->output)].output;
     lives_until(planner, output, training ? planner->loss_time : planner->end_time);
+}
+
+/* The last node before `node` that reads the value, or -1. */
+static int reader_before(const struct graph *graph, int input, int node)
+{
+    for (int n = node - 1; n > input; n--) {
+        for (int i = 0; i < graph->nodes[n].input_count; i++) {
+            if (graph->nodes[n].inputs[i] == input)
+                return n;
+        }
+    }
+    return -1;
+}
+
+/*
+ * True if the gradient of an input of this sum of two may be the gradient of the sum
+ * itself, in one buffer. It may for the later of them. It may for both where the later
+ * one's node has read the buffer for the last time, and not worked in it in place, before
+ * another reader of the earlier one adds to it or its node works in it: as in a residual
+ * block.
+ */
+static bool takes_sums_gradient(const struct graph *graph, const struct node *node,
+                                int input)
+{
+    int a = node->inputs[0], b = node->inputs[node->input_count - 1];
+    if (!(node->flags & OP_SUM) || node->input_count != 2 || a == b)
+        return false;
+    int later = a > b ? a : b, earlier = a > b ? b : a;
+    if (input == later)
+        return true;
+    const struct node *before = &graph->nodes[later];
+    return graph->values[value_of(later)].readers == 1 && !before->deferred &&
+           !(before->flags & OP_SUM) && !could_share(graph, before) &&
+           later > reader_before(graph, earlier, node->index);
 }
 
 /* Buffers for the gradients of the values, from the last node to the first: a gradient is
@@ -156,7 +206,10 @@ static void plan_gradients(struct planner *planner)
         int reader = value->last_reader;
         int last = n < 0 || graph->nodes[n].deferred ? planner->end_time
                                                      : backward_time(planner, n);
-        if (reader >= 0 && could_share(graph, &graph->nodes[reader]))
+        bool shares = reader >= 0 && n != graph->model->output &&
+                      (could_share(graph, &graph->nodes[reader]) ||
+                       takes_sums_gradient(graph, &graph->nodes[reader], n));
+        if (shares)
             value->gradient = graph->values[value_of(reader)].gradient;
         else
             value->gradient =

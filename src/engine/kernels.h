@@ -27,18 +27,17 @@
 typedef real real_lanes
     __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
 
-/* The sum of the lanes, pairs first, so that it does not depend on
- * how they were added. */
-static inline real lanes_sum(const real_lanes *x)
+/* The sum of the lanes: halves are added until one number is left, in registers. */
+static inline __attribute__((always_inline)) real lanes_sum(const real_lanes *x)
 {
-    real sums[LANES];
-    for (size_t lane = 0; lane < LANES; lane++)
-        sums[lane] = (*x)[lane];
-    for (size_t half = LANES / 2; half > 0; half /= 2) {
-        for (size_t lane = 0; lane < half; lane++)
-            sums[lane] += sums[lane + half];
-    }
-    return sums[0];
+    typedef real eight __attribute__((vector_size(8 * sizeof(real))));
+    typedef real four __attribute__((vector_size(4 * sizeof(real))));
+    real_lanes v = *x;
+    eight a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+              __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    four b = __builtin_shufflevector(a, a, 0, 1, 2, 3) +
+             __builtin_shufflevector(a, a, 4, 5, 6, 7);
+    return (b[0] + b[2]) + (b[1] + b[3]);
 }
 
 /* y[i] += x[i] */

@@ -29,7 +29,10 @@ enum op_flags {
     OP_IN_PLACE = 4,
     OP_IDENTITY = 8, /* y is x in another shape; with OP_IN_PLACE */
     /* gradient_rows() exists, so that the gradient of params[0] may be deferred. */
-    OP_DEFERS_GRADIENT = 16
+    OP_DEFERS_GRADIENT = 16,
+    /* y is the sum of the inputs: forward may be given y == x[0] or y == x[1], and
+     * backward any dx[i] == dy. */
+    OP_SUM = 32
 };
 
 /* A tensor of parameters: where it lies in the flat buffers, and how. */

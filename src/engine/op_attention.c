@@ -124,8 +124,6 @@ static struct attention_head head_of(const struct node *node, const struct op_ca
 static void project(const real *x, size_t rows, size_t in, size_t out, const real *w,
                     const real *b, real *y)
 {
-    if (b)
-        row_fill(y, b, rows, out);
     gemm_nn(&(struct gemm){.m = rows,
                            .n = out,
                            .k = in,
@@ -133,9 +131,9 @@ static void project(const real *x, size_t rows, size_t in, size_t out, const rea
                            .lda = in,
                            .b = w,
                            .ldb = out,
-                           .beta = b != NULL,
                            .c = y,
-                           .ldc = out});
+                           .ldc = out,
+                           .bias = b});
 }
 
 /* dx = dy wᵀ */

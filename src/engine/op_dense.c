@@ -43,8 +43,6 @@ static void dense_forward(const struct node *node, const struct op_call *call)
 {
     const struct dense_config *config = node->config;
     size_t rows = call->rows * config->positions;
-    if (node->param_count > BIAS)
-        row_fill(call->y, call->params[BIAS], rows, config->out);
     (config->transposed ? gemm_nt : gemm_nn)(&(struct gemm){
         .m = rows,
         .n = config->out,
@@ -53,9 +51,9 @@ static void dense_forward(const struct node *node, const struct op_call *call)
         .lda = config->in,
         .b = call->params[WEIGHT],
         .ldb = config->transposed ? config->in : config->out,
-        .beta = node->param_count > BIAS,
         .c = call->y,
         .ldc = config->out,
+        .bias = node->param_count > BIAS ? call->params[BIAS] : NULL,
     });
 }
 

@@ -20,6 +20,14 @@ MULTIVERSION static void multiply_by(real *restrict y, const real *restrict x,
         y[i] *= x[i];
 }
 
+/* y may be a or b. */
+MULTIVERSION static void add_two(real *y, const real *a, const real *b, size_t count)
+{
+    ELEMENTWISE
+    for (size_t i = 0; i < count; i++)
+        y[i] = a[i] + b[i];
+}
+
 static void copy_numbers(real *to, const real *from, size_t count)
 {
     memcpy(to, from, count * sizeof(real));
@@ -28,15 +36,15 @@ static void copy_numbers(real *to, const real *from, size_t count)
 static void add_forward(const struct node *node, const struct op_call *call)
 {
     size_t count = call->rows * node->width;
-    copy_numbers(call->y, call->x[0], count);
-    for (int i = 1; i < node->input_count; i++)
+    add_two(call->y, call->x[0], call->x[1], count);
+    for (int i = 2; i < node->input_count; i++)
         vector_add(call->y, call->x[i], count);
 }
 
 static void add_backward(const struct node *node, const struct op_call *call)
 {
     for (int i = 0; i < node->input_count; i++) {
-        if (call->dx[i])
+        if (call->dx[i] && call->dx[i] != call->dy)
             copy_numbers(call->dx[i], call->dy, call->rows * node->width);
     }
 }
@@ -96,6 +104,7 @@ static void concat_backward(const struct node *node, const struct op_call *call)
 
 const struct op OP_SYMBOL(add) = {
     .name = "add",
+    .flags = OP_SUM,
     .forward = add_forward,
     .backward = add_backward,
 };

@@ -34,7 +34,7 @@ static const struct size sizes[] = {
 typedef void product_function(const struct gemm *gemm);
 
 struct matrices {
-    real *a, *b, *c, *expected;
+    real *a, *b, *c, *expected, *bias;
     size_t c_count;
 };
 
@@ -56,6 +56,7 @@ static struct matrices make(const struct gemm *gemm, size_t a_rows, size_t b_row
     matrices.a = random_numbers(&rng, a_rows * gemm->lda);
     matrices.b = random_numbers(&rng, b_rows * gemm->ldb);
     matrices.c = random_numbers(&rng, matrices.c_count);
+    matrices.bias = random_numbers(&rng, gemm->n);
     for (size_t i = 0; i < gemm->m; i++) {
         for (size_t j = gemm->n; j < gemm->ldc; j++)
             matrices.c[i * gemm->ldc + j] = GUARD;
@@ -72,6 +73,7 @@ static void release(struct matrices *matrices)
     free(matrices->b);
     free(matrices->c);
     free(matrices->expected);
+    free(matrices->bias);
 }
 
 static void expect_equal(const struct matrices *matrices, const struct gemm *gemm)
@@ -90,8 +92,9 @@ static void compare(struct gemm gemm, size_t a_rows, size_t b_rows,
                     product_function *fast, product_function *reference)
 {
     for (int beta = 0; beta <= 1; beta++) {
-        gemm.beta = beta;
         struct matrices matrices = make(&gemm, a_rows, b_rows);
+        gemm.beta = beta;
+        gemm.bias = beta == 0 && gemm.k % 2 == 1 ? matrices.bias : NULL;
         gemm.a = matrices.a;
         gemm.b = matrices.b;
         gemm.c = matrices.c;
@@ -139,17 +142,17 @@ static void test_products_of_parts_of_matrices_leave_the_rest_alone(void **state
     static void name##_nn(const struct gemm *g)                                          \
     {                                                                                    \
         gemm_kernel(isa, &(struct product){g->m, g->n, g->k, g->a, g->lda, 1, g->b,      \
-                                           g->ldb, 1, g->beta, g->c, g->ldc});           \
+                                           g->ldb, 1, g->beta, g->c, g->ldc, g->bias});  \
     }                                                                                    \
     static void name##_nt(const struct gemm *g)                                          \
     {                                                                                    \
         gemm_kernel(isa, &(struct product){g->m, g->n, g->k, g->a, g->lda, 1, g->b, 1,   \
-                                           g->ldb, g->beta, g->c, g->ldc});              \
+                                           g->ldb, g->beta, g->c, g->ldc, g->bias});     \
     }                                                                                    \
     static void name##_tn(const struct gemm *g)                                          \
     {                                                                                    \
         gemm_kernel(isa, &(struct product){g->m, g->n, g->k, g->a, 1, g->lda, g->b,      \
-                                           g->ldb, 1, g->beta, g->c, g->ldc});           \
+                                           g->ldb, 1, g->beta, g->c, g->ldc, g->bias});  \
     }
 
 /* With b packed beforehand, and b's own place not given. */
@@ -167,7 +170,8 @@ static void packed_product(enum gemm_isa isa, const struct gemm *g, size_t b_row
                               .b_column = b_column,
                               .beta = g->beta,
                               .c = g->c,
-                              .c_row = g->ldc};
+                              .c_row = g->ldc,
+                              .bias = g->bias};
     size_t count = gemm_kernel_packed_reals(isa, g->k, g->n);
     real *packed = malloc((count + 1) * sizeof(real));
     assert_non_null(packed);

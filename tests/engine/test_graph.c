@@ -2,6 +2,7 @@
  */
 #include "core_fixture.h"
 #include "engine/graph.h"
+#include "engine/graph_internal.h"
 
 #include "base/rng.h"
 
@@ -263,6 +264,53 @@ static void test_memory_of_activations_is_reused(void **state)
     model_spec_release(&model);
 }
 
+static int output_of(const struct graph *graph, int node)
+{
+    return graph->values[value_of(node)].output;
+}
+
+static int gradient_of(const struct graph *graph, int node)
+{
+    return graph->values[value_of(node)].gradient;
+}
+
+static void test_a_residual_sum_works_in_place(void **state)
+{
+    (void)state;
+    struct model_spec model =
+        core_model("[{'type': 'dense', 'units': 8}, {'type': 'residual', 'layers': "
+                   "[{'type': 'layer_norm'}, {'type': 'dense', 'units': 8}]},"
+                   " {'type': 'layer_norm'}, {'type': 'dense', 'units': 1}]",
+                   DIMS(8));
+    struct graph *graph = compile(&model, 4, true);
+    assert_string_equal(model.layers[3].op, "add"); /* of layers 2 and 0 */
+    assert_int_equal(output_of(graph, 3), output_of(graph, 2));
+    assert_int_not_equal(output_of(graph, 3), output_of(graph, 0)); /* the norm's input */
+    /* One buffer goes down through the branch and straight. */
+    assert_int_equal(gradient_of(graph, 2), gradient_of(graph, 3));
+    assert_int_equal(gradient_of(graph, 0), gradient_of(graph, 3));
+    assert_int_not_equal(gradient_of(graph, 1), gradient_of(graph, 3));
+    graph_free(graph);
+    model_spec_release(&model);
+}
+
+static void test_a_branch_that_works_in_place_keeps_its_gradient_to_itself(void **state)
+{
+    (void)state;
+    struct model_spec model = core_model(
+        "[{'type': 'dense', 'units': 8}, {'type': 'residual', 'layers': [{'type': "
+        "'dense', 'units': 8}, {'type': 'dropout', 'rate': 0.5}]},"
+        " {'type': 'dense', 'units': 1}]",
+        DIMS(8));
+    struct graph *graph = compile(&model, 4, true);
+    assert_string_equal(model.layers[3].op, "add"); /* of layers 2 and 0 */
+    assert_int_equal(gradient_of(graph, 2), gradient_of(graph, 3));
+    assert_int_equal(gradient_of(graph, 1), gradient_of(graph, 3));
+    assert_int_not_equal(gradient_of(graph, 0), gradient_of(graph, 3));
+    graph_free(graph);
+    model_spec_release(&model);
+}
+
 static void forward(const struct graph *graph, const float *parameters, size_t rows,
                     bool training, float *ret_output)
 {
@@ -392,6 +440,8 @@ int main(void)
         cmocka_unit_test(test_truncated_normal_numbers_are_near),
         cmocka_unit_test(test_recurrent_weights_start_orthogonal_and_forget_gates_open),
         cmocka_unit_test(test_memory_of_activations_is_reused),
+        cmocka_unit_test(test_a_residual_sum_works_in_place),
+        cmocka_unit_test(test_a_branch_that_works_in_place_keeps_its_gradient_to_itself),
         cmocka_unit_test(test_inference_is_the_same_in_both_kinds_of_graph),
         cmocka_unit_test(test_a_row_does_not_depend_on_the_rows_beside_it),
         cmocka_unit_test(test_observing_gives_the_statistics_of_each_output),

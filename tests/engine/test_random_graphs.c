@@ -95,11 +95,13 @@ static void add_layer(struct draft *draft)
     static const char *const joins[] = {"add", "multiply"};
     int from = draw(draft, draft->count + 1), kind = draw(draft, 10);
     bool square = draft->square[from];
-    if (kind < 3) {
-        add_join(draft, joins[draw(draft, 2)], square);
+    if (kind < 4) {
+        add_join(draft, joins[draw(draft, 4) == 0], square);
     } else {
         append(draft, "{'type': ");
-        if (kind < 6) {
+        if (kind < 6 && square && draw(draft, 2) == 0) {
+            append(draft, "'multi_head_attention', 'num_heads': 2");
+        } else if (kind < 6) {
             append(draft, "%s", same[draw(draft, sizeof(same) / sizeof(same[0]))]);
         } else if (kind < 8) {
             append(draft, "'dense', 'units': %d", square ? WIDTH / 2 : WIDTH);
