@@ -15,6 +15,7 @@
 #include "trainer_flow.h"
 #include "trainer_internal.h"
 #include "trainer_report.h"
+#include "trainer_rollback.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 /* How a run ended, if it did. */
 struct outcome {
     bool ended;
+    bool back; /* it goes on from an earlier step */
     enum train_end end;
 };
 
@@ -116,7 +118,7 @@ static int build(struct trainer *trainer, struct error *err)
             mem_alloc_aligned(graph_size(stepper_graph(trainer->stepper)), sizeof(real));
     if (!trainer->order ||
         (trainer->state.stopping.figure != FIGURE_COUNT && !trainer->best_parameters) ||
-        trainer_average_init(trainer) != 0 ||
+        trainer_average_init(trainer) != 0 || trainer_rollback_init(trainer) != 0 ||
         layer_series_init(&trainer->series, trainer->stepper) != 0 ||
         trainer_flow_init(trainer) != 0 ||
         trainer_identity(trainer, &trainer->identity) != 0)
@@ -161,6 +163,7 @@ void trainer_free(struct trainer *trainer)
     trainer_batches_release(trainer);
     layer_series_release(&trainer->series);
     trainer_flow_release(trainer);
+    trainer_rollback_release(trainer);
     tally_release(&trainer->tally);
     free(trainer->class_weights);
     free(trainer->average);
@@ -189,8 +192,12 @@ static int obey(struct trainer *trainer, enum train_command command,
 static int diverge(struct trainer *trainer, const struct divergence *divergence,
                    struct outcome *outcome)
 {
-    *outcome = (struct outcome){.ended = true, .end = TRAIN_DIVERGED};
-    return divergence_report(trainer, divergence);
+    bool again = false;
+    int status = divergence_report(trainer, divergence);
+    if (status == 0)
+        status = trainer_rollback(trainer, divergence, &again);
+    *outcome = (struct outcome){.ended = !again, .back = again, .end = TRAIN_DIVERGED};
+    return status;
 }
 
 /* One step: batch, update, and what is to be told of it. */
@@ -199,7 +206,7 @@ static int run_step(struct trainer *trainer, struct outcome *outcome)
     struct train_state *state = &trainer->state;
     bool point = report_wants_point(trainer, state->step + 1);
     bool observe = (point && report_wants_layers(trainer)) || trainer_flow_wants(trainer);
-    double rate = schedule_rate(&trainer->schedule, state->step, &state->plateau);
+    double rate = trainer_rate(trainer, state->step);
 
     struct batch batch;
     struct step_result result;
@@ -217,6 +224,7 @@ static int run_step(struct trainer *trainer, struct outcome *outcome)
     state->step++;
     state->batch++;
     trainer_average_step(trainer);
+    trainer_rollback_step(trainer, loss);
     report_step_done(trainer, batch.rows, observe);
     trainer->flow.learning_rate = rate;
     int status = trainer_flow_step(trainer, loss, batch.rows, observe);
@@ -235,9 +243,10 @@ static int run_steps(struct trainer *trainer, struct outcome *outcome)
                            : INT64_MAX;
     while (trainer->state.batch < trainer->steps_per_epoch) {
         int status = run_step(trainer, outcome);
-        if (status == 0 && !outcome->ended)
-            status = trainer_checkpoint_if_due(trainer, false);
-        if (status != 0 || outcome->ended)
+        if (status != 0 || outcome->ended || outcome->back)
+            return status;
+        status = trainer_checkpoint_if_due(trainer, false);
+        if (status != 0)
             return status;
         enum train_command command = trainer_poll(trainer);
         if (command != TRAIN_GO_ON)
@@ -264,8 +273,7 @@ static int close_epoch(struct trainer *trainer, struct outcome *outcome)
         struct divergence divergence = {
             .loss = verdict.diverged ? trainer->state.latest.values[FIGURE_VAL_LOSS]
                                      : trainer->state.latest.values[FIGURE_LOSS],
-            .learning_rate = schedule_rate(&trainer->schedule, trainer->state.step - 1,
-                                           &trainer->state.plateau),
+            .learning_rate = trainer_rate(trainer, trainer->state.step - 1),
             .step = trainer->state.step,
         };
         return diverge(trainer, &divergence, outcome);
@@ -301,10 +309,11 @@ static int run_to_end(struct trainer *trainer, enum train_end *ret_end)
         status = report_progress(trainer, true);
     while (status == 0 && !outcome.ended &&
            trainer->state.epoch < trainer->spec->epochs) {
+        outcome.back = false;
         trainer_batches_begin(trainer);
         status = run_steps(trainer, &outcome);
         trainer_batches_end(trainer);
-        if (status == 0 && !outcome.ended)
+        if (status == 0 && !outcome.ended && !outcome.back)
             status = close_epoch(trainer, &outcome);
     }
     if (status == 0)
@@ -324,6 +333,7 @@ int trainer_run(struct trainer *trainer, const struct train_hooks *hooks,
     trainer->hooks = hooks;
     report_begin(trainer);
     trainer_flow_begin(trainer);
+    trainer_rollback_begin(trainer);
     int status = run_to_end(trainer, &end);
     trainer->hooks = NULL;
     if (status != 0)

@@ -68,7 +68,8 @@ struct train_hooks {
     /* At most about ten times a second. */
     int (*progress)(void *context, const struct train_progress *progress);
     /* type: "epoch", "learning_rate_reduced", "early_stopped", "rows_dropped",
-     * "diverged", "vanishing_gradient" …; `data` is a JSON object, borrowed. */
+     * "diverged", "retried", "vanishing_gradient" …; `data` is a JSON object, borrowed.
+     */
     int (*event)(void *context, const char *type, const char *message,
                  const json_t *data);
     /* One whole checkpoint; `bytes` is borrowed. `metrics` is a JSON object, borrowed. */

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "checkpoint.h"
 
 #include <assert.h>
 #include <math.h>
@@ -112,6 +111,9 @@ static void walk_state(struct checkpoint_cursor *cursor, struct train_state *sta
     walk_stopping(cursor, &state->stopping);
     walk_figures(cursor, &state->latest);
     walk_figures(cursor, &state->best);
+    checkpoint_i64(cursor, &state->retries);
+    checkpoint_f64(cursor, &state->rate_factor);
+    checkpoint_f64(cursor, &state->first_loss);
 }
 
 /* `has_best`: the state knows a best epoch, so its parameters follow. */
@@ -128,10 +130,35 @@ static void walk_arrays(struct checkpoint_cursor *cursor, struct trainer *traine
         checkpoint_array(cursor, trainer->average, bytes);
 }
 
-static void walk(struct checkpoint_cursor *cursor, struct trainer *trainer)
+void trainer_walk(struct checkpoint_cursor *cursor, struct trainer *trainer)
 {
     walk_state(cursor, &trainer->state);
     walk_arrays(cursor, trainer, trainer->state.stopping.best_epoch > 0);
+}
+
+size_t trainer_run_bytes(struct trainer *trainer, bool has_best)
+{
+    struct checkpoint_cursor cursor = {.direction = CHECKPOINT_MEASURE,
+                                       .length = SIZE_MAX};
+    walk_state(&cursor, &trainer->state);
+    walk_arrays(&cursor, trainer, has_best);
+    return cursor.position;
+}
+
+/* The last good state, where one is kept; its bytes are a multiple of 8. */
+static void walk_good(struct checkpoint_cursor *cursor, struct trainer *trainer)
+{
+    if (!trainer->good.bytes)
+        return;
+    checkpoint_i64(cursor, &trainer->good.step);
+    walk_size(cursor, &trainer->good.length);
+    checkpoint_array(cursor, trainer->good.bytes, trainer->good.length);
+}
+
+static void walk(struct checkpoint_cursor *cursor, struct trainer *trainer)
+{
+    trainer_walk(cursor, trainer);
+    walk_good(cursor, trainer);
 }
 
 /* ---- writing ---- */
@@ -200,7 +227,34 @@ static bool is_possible(const struct trainer *trainer, const struct train_state 
            stopping->best_epoch >= 0 && stopping->best_epoch <= state->epoch &&
            stopping->waited >= 0 && stopping->waited <= state->epoch &&
            (stopping->best_epoch == 0 || trainer->best_parameters) &&
+           state->retries >= 0 && state->retries <= trainer->spec->divergence_retries &&
+           state->rate_factor > 0 && state->rate_factor <= 1 &&
            (state->latest.known & ~known) == 0 && (state->best.known & ~known) == 0;
+}
+
+/* Could the run have been in the last good state that lies at `position`? Its bytes, with
+ * what precedes them, go to *ret_bytes. */
+static bool good_fits(struct trainer *trainer, const void *bytes, size_t length,
+                      size_t position, size_t *ret_bytes)
+{
+    struct checkpoint_cursor cursor = {.direction = CHECKPOINT_READ,
+                                       .input = bytes,
+                                       .position = position,
+                                       .length = length};
+    struct train_state state = trainer->state;
+    int64_t step = -1;
+    size_t good = 0;
+    if (position > length)
+        return false;
+    checkpoint_i64(&cursor, &step);
+    walk_size(&cursor, &good);
+    size_t before = cursor.position - position;
+    walk_state(&cursor, &state);
+    if (cursor.failed || !is_possible(trainer, &state) || state.step != step ||
+        good != trainer_run_bytes(trainer, state.stopping.best_epoch > 0))
+        return false;
+    *ret_bytes = before + good;
+    return true;
 }
 
 int trainer_restore(struct trainer *trainer, const void *bytes, size_t length,
@@ -220,11 +274,17 @@ int trainer_restore(struct trainer *trainer, const void *bytes, size_t length,
     struct checkpoint_cursor sizes = checkpoint_measure();
     sizes.position = cursor.position;
     walk_arrays(&sizes, trainer, state.stopping.best_epoch > 0);
-    if (sizes.position != length)
+    size_t good = 0;
+    if (trainer->good.bytes && !good_fits(trainer, bytes, length, sizes.position, &good))
+        return error_set(err, ERR_CORRUPT,
+                         "the checkpoint's last good state is not one that this job can "
+                         "have been in");
+    if (sizes.position + good != length)
         return error_set(err, ERR_CORRUPT,
                          "the checkpoint has %zu bytes, this job's have %zu", length,
-                         sizes.position);
+                         sizes.position + good);
     walk_arrays(&cursor, trainer, state.stopping.best_epoch > 0);
+    walk_good(&cursor, trainer);
     assert(checkpoint_is_complete(&cursor));
     trainer->state = state;
     return 0;

@@ -10,6 +10,7 @@
 #ifndef BACKPROP_TRAINER_CHECKPOINT_H
 #define BACKPROP_TRAINER_CHECKPOINT_H
 
+#include "checkpoint.h"
 #include "trainer_internal.h"
 
 #define BEST_CHECKPOINT_SECONDS 5
@@ -26,5 +27,11 @@ int trainer_checkpoint(struct trainer *trainer, enum checkpoint_kind kind)
 /* The ones whose time has come; with `at_end` a BEST one that is still due, only. */
 int trainer_checkpoint_if_due(struct trainer *trainer, bool at_end)
     __attribute__((warn_unused_result));
+
+/* The inside of a checkpoint but for the last good state: all that a run is. */
+void trainer_walk(struct checkpoint_cursor *cursor, struct trainer *trainer);
+
+/* The bytes of that, with or without the parameters of a best epoch. */
+size_t trainer_run_bytes(struct trainer *trainer, bool has_best);
 
 #endif

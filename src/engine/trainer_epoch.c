@@ -6,6 +6,7 @@
 #include "trainer_average.h"
 #include "trainer_flow.h"
 #include "trainer_report.h"
+#include "trainer_rollback.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -91,11 +92,11 @@ static int adapt_rate(struct trainer *trainer, const struct figures *figures)
     enum figure figure = figure_find(trainer->schedule.monitor);
     if (!figures_has(figures, figure))
         return 0;
-    double before = schedule_rate(&trainer->schedule, state->step, &state->plateau);
+    double before = trainer_rate(trainer, state->step);
     if (!schedule_observe(&trainer->schedule, &state->plateau, figures->values[figure],
                           figure_higher_is_better(figure)))
         return 0;
-    double after = schedule_rate(&trainer->schedule, state->step, &state->plateau);
+    double after = trainer_rate(trainer, state->step);
     if (after >= before)
         return 0; /* it was at its minimum already */
     char message[200];

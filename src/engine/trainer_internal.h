@@ -9,6 +9,7 @@
  *   trainer_report      metric points, progress and events on their way to the hooks
  *   trainer_checkpoint  the state to bytes and back
  *   trainer_divergence  what to say when numbers stop being numbers
+ *   trainer_rollback    back to the last good state, with a smaller learning rate
  */
 #ifndef BACKPROP_TRAINER_INTERNAL_H
 #define BACKPROP_TRAINER_INTERNAL_H
@@ -41,6 +42,16 @@ struct train_state {
     struct early_stopping stopping;
     struct figures latest; /* as sent to the hook */
     struct figures best;   /* of epoch stopping.best_epoch */
+    int64_t retries;       /* after divergences, so far */
+    double rate_factor;    /* of the learning rates, of these retries */
+    double first_loss;     /* of the first step */
+};
+
+/* The run as it was at its last good step. */
+struct last_good {
+    unsigned char *bytes; /* owned; NULL: none is kept */
+    size_t capacity, length;
+    int64_t step;
 };
 
 /* Rows per second over the last second or so. */
@@ -113,6 +124,7 @@ struct trainer {
     struct schedule schedule;
     struct figure_scale scale;
     struct train_state state;
+    struct last_good good;
     struct report_clock clock;
     struct layer_series series;
     struct trainer_flow flow;

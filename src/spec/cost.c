@@ -63,6 +63,8 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
     if (spec->average_decay > 0)
         numbers += 2 * parameters; /* and in a checkpoint */
     numbers += parameters * (2 + moments);
+    if (spec->divergence_retries > 0) /* the last good state, and in a checkpoint */
+        numbers += 2 * parameters * (3 + moments);
     numbers += 2 * (double)spec->batch_size * activation_numbers(&spec->model);
     double rows = (double)(spec->train_rows + spec->validation_rows + spec->test_rows);
     double width = spec->features.target == TARGET_NUMBER

@@ -141,6 +141,8 @@ struct job_spec {
     struct choice optimizer;              /* a row of training_spec.c */
     struct choice learning_rate_schedule; /* the same; each with warmup_steps */
     double clip_norm, clip_value;         /* 0: off */
+    int64_t divergence_retries;           /* on_divergence */
+    double divergence_factor;             /* of the learning rates, each time */
     double average_decay;                 /* weight_averaging; 0: off */
     int64_t epochs, batch_size;
     int64_t gradient_accumulation; /* batches that give one update */

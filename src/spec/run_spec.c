@@ -84,6 +84,24 @@ int weight_averaging_read(const json_t *json, struct job_spec *spec,
     return rc;
 }
 
+int on_divergence_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
+                       struct violations *violations)
+{
+    static const struct key keys[] = {
+        {"retries", KEY_INTEGER, AT_LEAST(0), AT_MOST(100), DEFAULT("0")},
+        {"learning_rate_factor", KEY_NUMBER, ABOVE(0), BELOW(1), DEFAULT("0.5")},
+        {0},
+    };
+    struct attrs attrs;
+    int rc = read_object(json_is_null(json) ? NULL : json, "/on_divergence", keys, &attrs,
+                         ret_canonical, violations);
+    if (rc != 0)
+        return rc;
+    spec->divergence_retries = attrs_integer(&attrs, "retries");
+    spec->divergence_factor = attrs_number(&attrs, "learning_rate_factor");
+    return 0;
+}
+
 int gradient_clip_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                        struct violations *violations)
 {

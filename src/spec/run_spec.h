@@ -32,6 +32,11 @@ int gradient_clip_read(const json_t *json, struct job_spec *spec, json_t **ret_c
  * null (the default): off. */
 int weight_averaging_read(const json_t *json, struct job_spec *spec,
                           json_t **ret_canonical, struct violations *violations);
+/* {"retries": 0, "learning_rate_factor": 0.5}: how often a run whose loss is not finite
+ * any more goes back to its last good state and on with the learning rates times the
+ * factor; see engine/trainer_rollback.h. */
+int on_divergence_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
+                       struct violations *violations);
 int checkpoint_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,
                     struct violations *violations);
 int resources_read(const json_t *json, struct job_spec *spec, json_t **ret_canonical,

@@ -131,8 +131,10 @@ int train_report_end(struct train_report *report)
 static int event(void *context, const char *type, const char *message, const json_t *data)
 {
     struct train_report *report = context;
-    if (strcmp(type, "diverged") == 0 && !report->divergence)
+    if (strcmp(type, "diverged") == 0) { /* the last one ends the run */
+        free(report->divergence);
         report->divergence = mem_strdup(message);
+    }
     json_t *copy = data ? json_deep_copy(data) : json_object();
     json_t *json =
         json_pack("{s:s, s:s, s:o}", "type", type, "message", message, "data", copy);

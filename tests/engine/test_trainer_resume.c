@@ -5,8 +5,7 @@
 #include "base/error.h"
 #include "engine/checkpoint.h"
 #include "engine/trainer_internal.h"
-#include "training_fixture.h"
-#include "training_recorder.h"
+#include "resume_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,92 +28,11 @@
     " 'shared_weights': 'a'}, {'type': 'dense', 'units':"                                \
     " 'auto'}]}, 'batch_size': 16, 'epochs': 6, 'seed': 11, 'log_every_steps': 2%s}"
 
-struct job {
-    struct training_data data;
-    struct training_fixture fixture;
-};
-
 static void job_open(struct job *job, const char *more)
 {
     char spec[1024];
     snprintf(spec, sizeof spec, SPEC, more);
-    job->data = made_up_data(ROWS, 4, 3, 0);
-    training_fixture_open_text(&job->fixture, &job->data, spec);
-}
-
-static void job_close(struct job *job)
-{
-    training_fixture_close(&job->fixture);
-    made_up_data_release(&job->data);
-}
-
-/* What a whole run leaves behind. */
-struct outcome {
-    unsigned char *bytes;
-    size_t length;
-    json_t *results;
-    struct recorder recorder;
-    enum train_end end;
-};
-
-static void outcome_release(struct outcome *outcome)
-{
-    free(outcome->bytes);
-    json_decref(outcome->results);
-    recorder_release(&outcome->recorder);
-}
-
-/* Runs from `checkpoint` (or from step 0); with `pause_after` > 0 pauses at that poll. */
-static void run_from(const struct job *job, const struct recorded_checkpoint *checkpoint,
-                     int64_t pause_after, struct outcome *ret_outcome)
-{
-    struct trainer *trainer = make_trainer(&job->fixture);
-    if (checkpoint) {
-        struct error err = {0};
-        if (trainer_restore(trainer, checkpoint->bytes, checkpoint->length, &err) != 0)
-            fail_msg("restore: %s", err.text);
-    }
-    struct recorder *recorder = &ret_outcome->recorder;
-    recorder_init(recorder);
-    recorder->command = TRAIN_PAUSE;
-    recorder->command_after = pause_after;
-    ret_outcome->end = run_trainer(trainer, &recorder->hooks);
-    ret_outcome->bytes = exported_bytes(trainer, &ret_outcome->length);
-    ret_outcome->results = trainer_results(trainer);
-    trainer_free(trainer);
-}
-
-/* The speed differs from run to run; nothing else may. */
-static void forget_speed(json_t *results)
-{
-    json_object_del(json_object_get(results, "latest"), "samples_per_second");
-}
-
-static void assert_same_outcome(const struct outcome *a, const struct outcome *b)
-{
-    assert_int_equal(a->end, b->end);
-    assert_int_equal(a->length, b->length);
-    assert_memory_equal(a->bytes, b->bytes, a->length);
-    forget_speed(a->results);
-    forget_speed(b->results);
-    assert_true(json_equal(a->results, b->results));
-}
-
-/* Pauses at every `stride`-th poll, resumes in a new trainer, and so on to the end. */
-static void run_in_pieces(const struct job *job, int64_t stride, struct outcome *outcome)
-{
-    struct outcome piece;
-    run_from(job, NULL, stride, &piece);
-    while (piece.end == TRAIN_PAUSED) {
-        struct outcome next;
-        const struct recorded_checkpoint *checkpoint =
-            recorder_checkpoint(&piece.recorder, CHECKPOINT_LATEST);
-        assert_non_null(checkpoint);
-        run_from(job, checkpoint, stride, &next);
-        outcome_release(&piece);
-        piece = next;
-    }
-    *outcome = piece;
+    job_open_with(job, made_up_data(ROWS, 4, 3, 0), spec);
 }
 
 static void check_resuming(const char *more, int64_t stride)
