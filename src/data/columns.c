@@ -174,6 +174,8 @@ static int check_target_spec(const struct dataset_view *view, struct error *err)
 {
     const struct features_spec *features = &view->spec->features;
     const struct dataset_facts *facts = view->facts;
+    if (features->reconstructs)
+        return 0;
     if (features->target_column < 0 ||
         (size_t)features->target_column >= facts->column_count)
         return error_set(err, ERR_INVALID, "the target is column %d of %zu",
@@ -210,6 +212,14 @@ static int check_spec(const struct dataset_view *view, struct error *err)
     return rc == 0 ? check_target_spec(view, err) : rc;
 }
 
+static int check_target(const struct dataset_view *view, enum dataset_part part,
+                        struct error *err)
+{
+    int target = view->spec->features.target_column;
+    bool is_coded = columns_target_is_coded(view->facts, &view->facts->columns[target]);
+    return check_column(view, part, target, is_coded, err);
+}
+
 int columns_check(const struct dataset_view *view, struct error *err)
 {
     int rc = check_spec(view, err);
@@ -217,12 +227,9 @@ int columns_check(const struct dataset_view *view, struct error *err)
         enum dataset_part part = (enum dataset_part)p;
         if (!columns_part_is_used(view, part))
             continue;
-        int target = view->spec->features.target_column;
-        bool is_coded =
-            columns_target_is_coded(view->facts, &view->facts->columns[target]);
         rc = check_inputs(view, part, err);
-        if (rc == 0)
-            rc = check_column(view, part, target, is_coded, err);
+        if (rc == 0 && !view->spec->features.reconstructs)
+            rc = check_target(view, part, err);
     }
     return rc;
 }

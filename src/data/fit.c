@@ -148,6 +148,10 @@ static void fit_arrays(const struct fitting *fitting, struct preprocess *preproc
 static int fit_target(const struct fitting *fitting, struct preprocess *preprocess)
 {
     const struct features_spec *features = &fitting->view->spec->features;
+    if (features->reconstructs) {
+        preprocess_reconstruct(preprocess);
+        return 0;
+    }
     const struct column_facts *column =
         &fitting->view->facts->columns[features->target_column];
     preprocess->target = features->target;

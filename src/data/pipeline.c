@@ -207,6 +207,8 @@ static int gather_targets(const struct pipeline *pipeline, const struct targets 
         return rows->labels ? 0 : ERR_NOMEM;
     }
     size_t width = targets->width, elements;
+    if (width == 0)
+        return 0; /* the input is the target */
     if (!mem_multiply(rows->count, width, &elements))
         return ERR_NOMEM;
     rows->numbers = mem_alloc_array(elements, sizeof(*rows->numbers));
@@ -458,8 +460,11 @@ void pipeline_fill(const struct pipeline *pipeline, enum split split,
         else
             elements_read(&pipeline->reader, from, features, x);
     }
-    fill_targets(rows, (size_t)pipeline->preprocess->target_width, order, first, count,
-                 ret_target);
+    if (pipeline->preprocess->reconstructs)
+        memcpy(ret_target, ret_x, count * features * sizeof(*ret_x));
+    else
+        fill_targets(rows, (size_t)pipeline->preprocess->target_width, order, first,
+                     count, ret_target);
 }
 
 void pipeline_source_rows(const struct pipeline *pipeline, enum split split,

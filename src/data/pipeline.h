@@ -65,7 +65,8 @@ void pipeline_shuffle(const struct pipeline *pipeline, uint64_t epoch,
  *   ret_x       [count, features], row-major float32
  *   ret_target  TARGET_CATEGORY: labels as int32 [count]
  *               of a text: [count, spec->positions]
- *               TARGET_NUMBER: normalized values as float32 [count, target_width]
+ *               TARGET_NUMBER: normalized values as float32 [count, target_width]; a
+ *               copy of ret_x where the input is the target
  */
 void pipeline_fill(const struct pipeline *pipeline, enum split split,
                    const uint32_t *order, size_t first, size_t count, float *ret_x,

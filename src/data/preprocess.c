@@ -33,6 +33,14 @@ void preprocess_free(struct preprocess *preprocess)
     free(preprocess);
 }
 
+void preprocess_reconstruct(struct preprocess *preprocess)
+{
+    preprocess->reconstructs = true;
+    preprocess->target = TARGET_NUMBER;
+    preprocess->target_width = preprocess->feature_count;
+    preprocess->target_number = preprocess->array; /* 0 and 1 for a table */
+}
+
 int64_t preprocess_column_features(const struct preprocess_column *column)
 {
     int64_t features = column->type == COLUMN_CATEGORY ? (int64_t)column->value_count : 1;

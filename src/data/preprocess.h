@@ -14,6 +14,7 @@
  *    "input": {"shift": 0, "scale": 255},
  *    "target": {"name": "label", "type": "category", "values": ["0", …]}}
  *   {"kind": "text", "tokenizer": "char", "context_length": 128, "alphabet": "\n !$&…"}
+ *   the input as target: {"type": "input"}
  *   a number target: {"name", "type": "number", "shift": 206855.8, "scale": 115395.6,
  *                     "width": 1}
  *
@@ -61,10 +62,12 @@ struct preprocess {
     char **ignored;
     struct tokenizer tokenizer; /* texts */
     int64_t feature_count; /* numbers of one sample; of a text: the context's length */
-    char *target_name;
+    char *target_name;     /* NULL: no column is the target */
+    bool reconstructs;     /* the input is the target, of type TARGET_NUMBER */
     enum target_type target;
     size_t class_count; /* TARGET_CATEGORY */
     char **classes;
+    /* Of a table that is reconstructed each column has its own: shift 0, scale 1. */
     struct number_transform target_number;
     int64_t target_width; /* of a text: the vocabulary */
 };

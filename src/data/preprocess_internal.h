@@ -11,6 +11,10 @@
 
 #define MISSING_CODE (-1)
 
+/* Makes the input, of known transforms, the target: from what the network gives back to
+ * the input's own units is the samples' transform, or for a table each column's. */
+void preprocess_reconstruct(struct preprocess *preprocess);
+
 /* How many features the column gives: the number or one for each value, and the
  * indicator. */
 int64_t preprocess_column_features(const struct preprocess_column *column);

@@ -232,15 +232,28 @@ static int read_arrays(const json_t *json, struct preprocess *preprocess,
     return rc;
 }
 
+static int read_reconstruction(struct preprocess *preprocess, struct error *err)
+{
+    for (int i = 0; i < preprocess->input_count; i++) {
+        const struct preprocess_column *column = &preprocess->inputs[i];
+        if (column->type != COLUMN_NUMBER || column->indicator)
+            return bad(err, "the target is the input, which has not numbers alone");
+    }
+    preprocess_reconstruct(preprocess);
+    return 0;
+}
+
 static int read_target(const json_t *json, struct preprocess *preprocess,
                        struct error *err)
 {
+    const char *type = json_string_value(json_object_get(json, "type"));
+    if (type && strcmp(type, "input") == 0)
+        return read_reconstruction(preprocess, err);
     int rc = copy_text(json_object_get(json, "name"), "the target's name",
                        &preprocess->target_name, err);
     if (rc != 0)
         return rc;
     preprocess->target_number.scale = 1.0;
-    const char *type = json_string_value(json_object_get(json, "type"));
     if (type && strcmp(type, "category") == 0) {
         preprocess->target = TARGET_CATEGORY;
         rc = read_values(json, &preprocess->classes, &preprocess->class_count, err);
@@ -373,6 +386,8 @@ static json_t *columns_json(const struct preprocess *preprocess)
 
 static json_t *target_json(const struct preprocess *preprocess)
 {
+    if (preprocess->reconstructs)
+        return json_pack("{s:s}", "type", "input");
     if (preprocess->target == TARGET_CATEGORY)
         return json_pack("{s:s, s:s, s:o}", "name", preprocess->target_name, "type",
                          "category", "values",

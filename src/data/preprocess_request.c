@@ -386,7 +386,9 @@ static int index_columns(struct request *request)
         rc = know_column(request, preprocess->inputs[i].name);
     for (size_t i = 0; i < preprocess->ignored_count && rc == 0; i++)
         rc = know_column(request, preprocess->ignored[i]);
-    return rc != 0 ? rc : know_column(request, preprocess->target_name);
+    if (rc == 0 && preprocess->target_name)
+        rc = know_column(request, preprocess->target_name);
+    return rc;
 }
 
 /* The list of rows, if there is one that can be taken on. */

@@ -68,6 +68,10 @@ int targets_read(const struct dataset_view *view, enum dataset_part part,
     const struct features_spec *features = &view->spec->features;
     size_t rows = columns_part_rows(view, part), elements;
     struct targets targets = {.type = features->target, .width = 1};
+    if (features->reconstructs) {
+        *ret_targets = (struct targets){.type = TARGET_NUMBER};
+        return 0;
+    }
     if (targets.type == TARGET_CATEGORY) {
         targets.labels = mem_alloc_array(rows, sizeof(*targets.labels));
     } else {

@@ -6,7 +6,7 @@
 
 struct targets {
     enum target_type type;
-    size_t width; /* TARGET_NUMBER: numbers of a row */
+    size_t width; /* TARGET_NUMBER: numbers of a row; 0: the input is the target */
     /* TARGET_CATEGORY: [rows], MISSING_CODE where there is none; owned. */
     int32_t *labels;
     /* TARGET_NUMBER: [rows, width] before normalization, NaN where there is none; also

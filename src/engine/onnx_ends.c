@@ -18,6 +18,8 @@ const char *onnx_ends_obstacle(const struct preprocess *preprocess)
         if (column->type == COLUMN_CATEGORY && column->value_count == 0)
             return "a category has no values";
     }
+    if (preprocess->reconstructs)
+        return "the target is the input";
     return NULL;
 }
 

@@ -53,24 +53,67 @@ static json_t *predict_class(const struct preprocess *preprocess, const float *o
                      named);
 }
 
+static json_t *original(const struct number_transform *transform, float number)
+{
+    return figure_to_json((double)number * transform->scale + transform->shift);
+}
+
 /* {"value": number} or {"values": [numbers]} in the target's own units. */
 static json_t *predict_numbers(const struct preprocess *preprocess, const float *output,
                                size_t width)
 {
     const struct number_transform *transform = &preprocess->target_number;
     if (width == 1)
-        return json_pack(
-            "{s:o}", "value",
-            figure_to_json((double)output[0] * transform->scale + transform->shift));
+        return json_pack("{s:o}", "value", original(transform, output[0]));
     json_t *values = json_array();
     for (size_t i = 0; i < width; i++) {
-        double value = (double)output[i] * transform->scale + transform->shift;
-        if (json_array_append_new(values, figure_to_json(value)) != 0) {
+        if (json_array_append_new(values, original(transform, output[i])) != 0) {
             json_decref(values);
             return NULL;
         }
     }
     return json_pack("{s:o}", "values", values);
+}
+
+/* Numbers of a sample as nested lists of the dimensions; moves *numbers past them. */
+static json_t *nested(const struct number_transform *transform, const int64_t *dims,
+                      int rank, const float **numbers)
+{
+    json_t *list = json_array();
+    for (int64_t i = 0; i < dims[0] && list; i++) {
+        json_t *item = rank > 1 ? nested(transform, dims + 1, rank - 1, numbers)
+                                : original(transform, *(*numbers)++);
+        if (json_array_append_new(list, item) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+/* The columns of a row with their numbers. */
+static json_t *columns(const struct preprocess *preprocess, const float *output)
+{
+    json_t *row = json_object();
+    for (int i = 0; i < preprocess->input_count && row; i++) {
+        const struct preprocess_column *column = &preprocess->inputs[i];
+        if (json_object_set_new(row, column->name,
+                                original(&column->number, output[i])) != 0) {
+            json_decref(row);
+            row = NULL;
+        }
+    }
+    return row;
+}
+
+/* {"reconstruction": the sample or the row} in the input's own units. */
+static json_t *predict_input(const struct preprocess *preprocess, const float *output)
+{
+    const struct shape *shape = &preprocess->sample_shape;
+    return json_pack("{s:o}", "reconstruction",
+                     preprocess->kind == DATASET_TABLE
+                         ? columns(preprocess, output)
+                         : nested(&preprocess->array, shape->dims, shape->rank, &output));
 }
 
 /* Do the classes (or numbers) and features fit the network's output and input? */
@@ -100,7 +143,8 @@ json_t *network_predict(struct network *network, const struct preprocess *prepro
         for (size_t r = 0; predictions && r < count; r++) {
             const float *row = output + r * width;
             json_t *prediction =
-                preprocess->target == TARGET_CATEGORY
+                preprocess->reconstructs ? predict_input(preprocess, row)
+                : preprocess->target == TARGET_CATEGORY
                     ? predict_class(preprocess, row, width, probabilities)
                     : predict_numbers(preprocess, row, width);
             if (json_array_append_new(predictions, prediction) != 0) {

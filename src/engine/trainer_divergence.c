@@ -173,7 +173,7 @@ static void advise(struct buffer *text, const struct trainer *trainer,
     buffer_printf(text, "Try a learning rate below %g", divergence->learning_rate);
     if (spec->clip_norm <= 0 && spec->clip_value <= 0)
         buffer_append_string(text, ", or set gradient_clip to {\"norm\": 1}");
-    if (spec->features.target == TARGET_NUMBER &&
+    if (spec->features.target == TARGET_NUMBER && !spec->features.reconstructs &&
         spec->features.target_normalization == NORMALIZE_NONE)
         buffer_append_string(text, ", or let the target be normalized");
     buffer_append_char(text, '.');

@@ -67,7 +67,8 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
         numbers += 2 * parameters * (3 + moments);
     numbers += 2 * (double)spec->batch_size * activation_numbers(&spec->model);
     double rows = (double)(spec->train_rows + spec->validation_rows + spec->test_rows);
-    double width = spec->features.target == TARGET_NUMBER
+    double width = spec->features.reconstructs ? 0
+                   : spec->features.target == TARGET_NUMBER
                        ? (double)spec->features.target_width
                        : 1.0; /* one label */
     if (facts->kind == DATASET_TABLE)

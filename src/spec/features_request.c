@@ -19,6 +19,10 @@ const char *const tokenizer_names[] = {"char", "byte", NULL};
 /* Of column_type; texts cannot be inputs. */
 static const char *const input_type_names[] = {"number", "category", NULL};
 
+/* Of target_type, and the network's own input. */
+static const char *const target_request_names[] = {"category", "number", "input", NULL};
+enum { TARGET_REQUEST_INPUT = 2 };
+
 #define OR_AUTO .word = "auto", DEFAULT("\"auto\"")
 #define NORMALIZATION "normalization", KEY_CHOICE, .choices = normalization_names, OR_AUTO
 
@@ -39,7 +43,7 @@ static const struct key input_keys[] = {
     {0},
 };
 static const struct key target_keys[] = {
-    {"type", KEY_CHOICE, .choices = target_type_names, OR_AUTO},
+    {"type", KEY_CHOICE, .choices = target_request_names, OR_AUTO},
     {NORMALIZATION},
     {0},
 };
@@ -177,6 +181,10 @@ int features_request_read(const json_t *json, struct features_request *ret_reque
     ret_request->has_target = target != NULL;
     if (target && read_column(target, target_keys, &ret_request->target, violations) != 0)
         rc = ERR_INVALID;
+    if (ret_request->target.type == TARGET_REQUEST_INPUT) {
+        ret_request->target.type = CHOICE_AUTO;
+        ret_request->target_is_input = true;
+    }
     return rc;
 }
 

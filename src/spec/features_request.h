@@ -31,6 +31,7 @@ struct features_request {
     size_t input_count;
     struct column_request *inputs; /* owned */
     bool has_target;
+    bool target_is_input; /* "type": "input"; the string "input" is up to the columns */
     struct column_request target;
     int normalization;        /* for all inputs */
     struct shape input_shape; /* rank 0: not given */

@@ -135,7 +135,8 @@ static int take_auto(const struct features_request *request,
     for (size_t i = 0; i < facts->column_count; i++) {
         const struct column_facts *column = &facts->columns[i];
         if ((int)i == features->target_column ||
-            !is_taken_by_auto(column, all_rows(facts)))
+            !is_taken_by_auto(column, all_rows(facts)) ||
+            (features->reconstructs && column->type != COLUMN_NUMBER))
             continue;
         int rc = resolve_input(&open, facts, (int)i, request->normalization,
                                &features->inputs[features->input_count++], violations);
@@ -318,16 +319,20 @@ static int resolve(const struct features_request *request,
     if (facts->kind == DATASET_TEXT)
         return features_text_resolve(request, facts, features, violations);
     int rc = features_text_refuse_keys(request, violations);
-    if (features_target_resolve(request, facts, features, violations) != 0)
+    features->reconstructs = features_target_is_input(request, facts);
+    if (!features->reconstructs &&
+        features_target_resolve(request, facts, features, violations) != 0)
         rc = ERR_INVALID;
     /* Without a target column "auto" would take it for an input. */
-    if (features->target_column < 0 && request->inputs_auto)
+    if (features->target_column < 0 && !features->reconstructs && request->inputs_auto)
         return rc;
     int inputs = facts->kind == DATASET_TABLE
                      ? resolve_inputs(request, facts, features, violations)
                      : resolve_samples(request, facts, features, violations);
     if (inputs == 0)
         inputs = resolve_shape(request, facts, features, violations);
+    if (inputs == 0 && features->reconstructs)
+        inputs = features_target_input(request, facts, features, violations);
     return rc != 0 ? rc : inputs;
 }
 

@@ -70,8 +70,8 @@ static int find_table_target(const struct features_request *request,
     if (!request->has_target || !target->name)
         return violations_add(
             violations, target->name_pointer,
-            "expected the name of the column to predict, one of %s; found "
-            "nothing",
+            "expected the name of the column to predict, one of %s, or \"input\", which "
+            "makes an autoencoder; found nothing",
             list_columns(facts, columns));
     int column = facts_find_column(facts, target->name);
     if (column < 0)
@@ -88,7 +88,8 @@ static int find_label_target(const struct features_request *request,
         return violations_add(
             violations, "/dataset",
             "expected a dataset with labels to learn, found arrays without "
-            "labels; upload it with a part train.labels");
+            "labels; upload it with a part train.labels, or make the \"input\" the "
+            "target of an autoencoder");
     *ret_column = 0;
     char name[FOUND_SIZE], found[FOUND_SIZE];
     if (request->target.name && strcmp(request->target.name, facts->columns[0].name) != 0)
@@ -194,11 +195,70 @@ int features_target_resolve(const struct features_request *request,
                           violations);
 }
 
+bool features_target_is_input(const struct features_request *request,
+                              const struct dataset_facts *facts)
+{
+    const char *name = request->target.name;
+    bool is_named = name && strcmp(name, "input") == 0;
+    return request->target_is_input || (is_named && facts_find_column(facts, name) < 0);
+}
+
+/* A network learns numbers; which of a one-hot category's features go together it would
+ * not know, and an indicator is in no column. */
+static int check_reconstructed_columns(const struct dataset_facts *facts,
+                                       const struct features_spec *features,
+                                       struct violations *violations)
+{
+    int rc = 0;
+    for (int i = 0; i < features->input_count; i++) {
+        const struct input_column *input = &features->inputs[i];
+        char name[FOUND_SIZE];
+        found_string(facts->columns[input->column].name, name);
+        if (input->type == COLUMN_CATEGORY)
+            rc = violations_add(violations, "/features/inputs",
+                                "expected columns of numbers, because the target is the "
+                                "input, found %s, a category",
+                                name);
+        else if (input->missing == MISSING_INDICATOR)
+            rc = violations_add(violations, "/features/inputs",
+                                "expected no \"missing\": \"indicator\", because the "
+                                "target is the input, found it for %s",
+                                name);
+    }
+    return rc;
+}
+
+int features_target_input(const struct features_request *request,
+                          const struct dataset_facts *facts,
+                          struct features_spec *features, struct violations *violations)
+{
+    const struct column_request *target = &request->target;
+    char at[POINTER_SIZE];
+    int rc = check_reconstructed_columns(facts, features, violations);
+    if (request->target_is_input && target->name)
+        rc = violations_add(violations, target->name_pointer,
+                            "expected no name, because the target is the input");
+    if (target->normalization != CHOICE_AUTO)
+        rc = violations_add(
+            violations, pointer_key(at, target->pointer, "normalization"),
+            "expected no normalization, because the target is the input as it is "
+            "normalized, found \"%s\"",
+            normalization_names[target->normalization]);
+    features->target = TARGET_NUMBER;
+    features->target_normalization = NORMALIZE_NONE;
+    features->target_width = shape_elements(&features->input_shape);
+    return rc;
+}
+
 json_t *features_target_json(const struct features_spec *features,
                              const struct dataset_facts *facts,
                              struct violations *violations)
 {
     json_t *json = json_object();
+    if (features->reconstructs) {
+        canonical_set(json, "type", json_string("input"), violations);
+        return json;
+    }
     canonical_set(json, "name", json_string(facts->columns[features->target_column].name),
                   violations);
     canonical_set(json, "type", json_string(target_type_names[features->target]),

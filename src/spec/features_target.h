@@ -8,6 +8,17 @@
 
 #include <jansson.h>
 
+/* Does the request make the input the target? The string "input" does, unless a table has
+ * a column of that name. */
+bool features_target_is_input(const struct features_request *request,
+                              const struct dataset_facts *facts);
+
+/* The target of such a request, once the inputs and their shape are known. Returns 0 or
+ * ERR_INVALID. */
+int features_target_input(const struct features_request *request,
+                          const struct dataset_facts *facts,
+                          struct features_spec *features, struct violations *violations);
+
 /* Sets target_column (also when something else about the target is wrong), target,
  * target_normalization and target_width. Returns 0 or ERR_INVALID. */
 int features_target_resolve(const struct features_request *request,

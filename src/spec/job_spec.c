@@ -255,15 +255,46 @@ static int check_text_output(const struct job_reader *reader)
         shape_format(&last->output, shape));
 }
 
+/* An autoencoder gives back as many numbers as it gets, in any shape. */
+static int check_reconstruction(const struct job_reader *reader)
+{
+    const struct job_spec *spec = reader->spec;
+    const struct layer *last = &spec->model.layers[spec->model.output];
+    if (shape_elements(&last->output) == spec->features.target_width)
+        return 0;
+    char shape[SHAPE_TEXT_SIZE], input[SHAPE_TEXT_SIZE];
+    return violations_add(reader->violations, last->pointer,
+                          "expected the network's output to have %lld numbers, as many "
+                          "as its input %s, which is the target, found %s; the last "
+                          "dense layer may say \"units\": \"auto\"",
+                          (long long)spec->features.target_width,
+                          shape_format(&spec->features.input_shape, input),
+                          shape_format(&last->output, shape));
+}
+
+/* What is turned or cut would no longer be what the network gives back. */
+static void check_augmentation(const struct job_reader *reader)
+{
+    struct job_spec *spec = reader->spec;
+    if (spec->features.reconstructs && augment_is_on(&spec->augmentation))
+        violations_add(reader->violations, "/augmentation",
+                       "expected [], because the target is the input");
+    else
+        augment_check(&spec->augmentation, &spec->features.input_shape,
+                      reader->violations);
+}
+
 /* The network must end in as many numbers a sample as the loss compares. */
 static int check_output(const struct job_reader *reader)
 {
     struct job_spec *spec = reader->spec;
     if (spec->features.vocabulary > 0)
         return check_text_output(reader);
+    spec->positions = 1;
+    if (spec->features.reconstructs)
+        return check_reconstruction(reader);
     const struct layer *last = &spec->model.layers[spec->model.output];
     int64_t width = loss_output_width(&spec->loss, &spec->features);
-    spec->positions = 1;
     if (last->output.rank == 1 && last->output.dims[0] == width)
         return 0;
     const struct column_facts *target =
@@ -423,8 +454,7 @@ static void read_job(struct job_reader *reader)
     resolve_network(reader);
     resolve_rows(reader);
     if (reader->facts && reader->features_read)
-        augment_check(&reader->spec->augmentation, &reader->spec->features.input_shape,
-                      reader->violations);
+        check_augmentation(reader);
     check_monitors(reader);
     check_rates(reader);
     if (reader->network_resolved && reader->violations->total == before)

@@ -73,13 +73,16 @@ enum tokenizer_type { TOKENIZE_CHARACTERS, TOKENIZE_BYTES };
 #define BYTE_VOCABULARY 256
 
 /* A text has windows of `context_length` token ids as samples; the target is a category,
- * the next token (target_column is -1, target_width the vocabulary). */
+ * the next token (target_column is -1, target_width the vocabulary). With
+ * `reconstructs` the target is the input as the network gets it: TARGET_NUMBER of the
+ * input's width, not normalized again, target_column -1. */
 struct features_spec {
     int input_count; /* tables; 0 for arrays */
     struct input_column *inputs;
     enum normalization array_normalization; /* arrays: NONE, BYTES (x / 255), ZSCORE */
     int target_column;                      /* index into the facts' columns */
     enum target_type target;
+    bool reconstructs;
     enum normalization target_normalization; /* TARGET_NUMBER: NONE or ZSCORE */
     int64_t target_width;                    /* classes, or numbers to predict */
     struct shape input_shape;                /* of one sample; see also model->input */

@@ -25,6 +25,21 @@ static json_t *canonical_layer(json_t *canonical, const char *pointer)
     return at;
 }
 
+/* The target's width, for "units": "auto"; an autoencoder's may be wider than a layer. */
+static void resolve_units(struct layer *layer, json_t *canonical, int64_t auto_units,
+                          struct violations *violations)
+{
+    char at[POINTER_SIZE];
+    if (auto_units <= SPEC_MAX_UNITS)
+        attrs_resolve(&layer->attrs, "units", json_integer(auto_units), canonical,
+                      violations);
+    else
+        violations_add(violations, pointer_key(at, layer->pointer, "units"),
+                       "expected a number up to %d, because the target has %lld, found "
+                       "\"auto\"",
+                       SPEC_MAX_UNITS, (long long)auto_units);
+}
+
 /* What "auto" stands for, in the attributes and in the canonical JSON. */
 static void resolve_words(struct layer *layer, json_t *canonical, int64_t vocabulary,
                           int64_t auto_units, struct violations *violations)
@@ -36,7 +51,7 @@ static void resolve_words(struct layer *layer, json_t *canonical, int64_t vocabu
                       violations);
     if (attrs_has(attrs, "units") && attrs_find(attrs, "units")->is_word &&
         layer->widening == 0)
-        attrs_resolve(attrs, "units", json_integer(auto_units), canonical, violations);
+        resolve_units(layer, canonical, auto_units, violations);
     if (attrs_has(attrs, "bias_initializer") &&
         attrs_find(attrs, "bias_initializer")->is_word) {
         bool pytorch = strcmp(attrs_string(attrs, "kernel_initializer"), "pytorch") == 0;
@@ -243,6 +258,7 @@ int model_spec_resolve(struct model_spec *model, json_t *canonical,
                        const struct shape *input, int64_t vocabulary, int64_t auto_units,
                        const char *folded, struct violations *violations)
 {
+    size_t before = violations->total;
     model->vocabulary = vocabulary;
     for (int i = 0; i < model->layer_count; i++)
         resolve_words(&model->layers[i],
@@ -250,6 +266,8 @@ int model_spec_resolve(struct model_spec *model, json_t *canonical,
                       auto_units, violations);
     if (violations->status != 0)
         return violations->status;
+    if (violations->total > before)
+        return ERR_INVALID;
     int rc = check_all_are_read(model, violations);
     if (rc != 0)
         return rc;

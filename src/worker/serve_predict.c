@@ -26,6 +26,11 @@ static size_t answer_bytes(const struct preprocess *preprocess, size_t rows)
     size_t row = 64 + (size_t)preprocess->target_width * NUMBER_BYTES;
     for (size_t c = 0; c < preprocess->class_count; c++)
         row += strlen(preprocess->classes[c]) + NUMBER_BYTES + 8;
+    if (preprocess->reconstructs) { /* brackets around each number, or its column */
+        row += (size_t)preprocess->target_width * 2 * SHAPE_MAX_RANK;
+        for (int i = 0; i < preprocess->input_count; i++)
+            row += 6 * strlen(preprocess->inputs[i].name) + 8;
+    }
     return rows * row;
 }
 

@@ -140,6 +140,34 @@ test_fixed_split_takes_the_test_part_and_cuts_validation_from_train(void **state
     close_arrays(&arrays);
 }
 
+/* Rows without a label are kept, and the target is what the network gets. */
+static void test_the_input_may_be_the_target(void **state)
+{
+    (void)state;
+    struct samples samples;
+    struct arrays arrays;
+    make_samples(&samples, ELEMENT_UINT8);
+    open_arrays(&arrays, &samples, NORMALIZE_BYTES);
+    pipeline_close(arrays.pipeline);
+    arrays.spec.features.reconstructs = true;
+    arrays.spec.features.target = TARGET_NUMBER;
+    arrays.spec.features.target_column = -1;
+    arrays.spec.features.target_width = WIDTH;
+    arrays.pipeline = fixture_open(arrays.file, arrays.facts, &arrays.spec);
+    assert_int_equal(pipeline_dropped_rows(arrays.pipeline), 0);
+    assert_int_equal(pipeline_rows(arrays.pipeline, IN_TEST), TEST);
+    float x[2 * WIDTH], target[2 * WIDTH];
+    const uint32_t order[] = {3, 1};
+    pipeline_fill(arrays.pipeline, IN_TEST, order, 0, 2, x, target);
+    assert_memory_equal(x, target, sizeof(x));
+    assert_true(x[0] == 118.0F / 255.0F);
+    const struct preprocess *preprocess = pipeline_preprocess(arrays.pipeline);
+    assert_true(preprocess->reconstructs && !preprocess->target_name);
+    assert_int_equal(preprocess->target_width, WIDTH);
+    assert_true(preprocess->target_number.scale == 255.0); /* errors in its own units */
+    close_arrays(&arrays);
+}
+
 static void test_bytes_are_divided_by_255_to_the_bit(void **state)
 {
     (void)state;
@@ -317,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             test_fixed_split_takes_the_test_part_and_cuts_validation_from_train),
+        cmocka_unit_test(test_the_input_may_be_the_target),
         cmocka_unit_test(test_bytes_are_divided_by_255_to_the_bit),
         cmocka_unit_test(test_every_element_type_is_read_and_normalized),
         cmocka_unit_test(test_negative_bytes_keep_their_sign),

@@ -25,6 +25,15 @@ static const char arrays_text[] =
     "'target': {'name': 'price', 'type': 'number', 'shift': 206855.8, 'scale': 115395.6,"
     " 'width': 3}}";
 
+static const char table_autoencoder_text[] =
+    "{'kind': 'table', 'inputs': [{'name': 'Age', 'type': 'number', 'fill': 29.7,"
+    " 'shift': 29.7, 'scale': 14.5, 'indicator': false, 'required': false}],"
+    "'ignored': ['Name'], 'target': {'type': 'input'}}";
+
+static const char arrays_autoencoder_text[] =
+    "{'kind': 'arrays', 'sample_shape': [28, 28], 'element': 'uint8',"
+    "'input': {'shift': 1.0, 'scale': 255.0}, 'target': {'type': 'input'}}";
+
 static struct preprocess *parse(const char *text)
 {
     json_t *json = fixture_json(text);
@@ -77,6 +86,22 @@ static void test_arrays_are_parsed(void **state)
     preprocess_free(preprocess);
 }
 
+static void test_the_input_as_target_has_its_units(void **state)
+{
+    (void)state;
+    struct preprocess *preprocess = parse(arrays_autoencoder_text);
+    assert_true(preprocess->reconstructs);
+    assert_int_equal(preprocess->target, TARGET_NUMBER);
+    assert_int_equal(preprocess->target_width, 784);
+    assert_true(preprocess->target_number.shift == 1);
+    assert_true(preprocess->target_number.scale == 255);
+    preprocess_free(preprocess);
+    preprocess = parse(table_autoencoder_text);
+    assert_int_equal(preprocess->target_width, 1);
+    assert_true(preprocess->target_number.scale == 1);
+    preprocess_free(preprocess);
+}
+
 static void test_absent_flags_and_element_have_defaults(void **state)
 {
     (void)state;
@@ -97,8 +122,9 @@ static void test_absent_flags_and_element_have_defaults(void **state)
 static void test_json_survives_the_way_there_and_back(void **state)
 {
     (void)state;
-    const char *const texts[] = {table_text, arrays_text};
-    for (size_t i = 0; i < 2; i++) {
+    const char *const texts[] = {table_text, arrays_text, table_autoencoder_text,
+                                 arrays_autoencoder_text};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         json_t *expected = fixture_json(texts[i]);
         struct preprocess *preprocess = parse(texts[i]);
         json_t *json = preprocess_to_json(preprocess);
@@ -166,6 +192,10 @@ static const char *const hostile_texts[] = {
     "7]}]," TARGET "}",
     "{'kind': 'table', 'inputs': [" COLUMN "," COLUMN "], " TARGET "}",
     "{'kind': 'table', 'inputs': [" COLUMN "]}",
+    "{'kind': 'table', 'inputs': [{'name': 'x', 'type': 'category', 'values': ['a']}],"
+    "'target': {'type': 'input'}}",
+    "{'kind': 'table', 'inputs': [{'name': 'x', 'type': 'number', 'fill': 0, 'shift': 0,"
+    "'scale': 1, 'indicator': true}], 'target': {'type': 'input'}}",
     "{'kind': 'table', 'inputs': [" COLUMN "], 'target': 'y'}",
     "{'kind': 'table', 'inputs': [" COLUMN "], 'target': {'name': 'y', 'type': 'text'}}",
     "{'kind': 'table', 'inputs': [" COLUMN
@@ -241,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_parsed),
         cmocka_unit_test(test_arrays_are_parsed),
+        cmocka_unit_test(test_the_input_as_target_has_its_units),
         cmocka_unit_test(test_absent_flags_and_element_have_defaults),
         cmocka_unit_test(test_json_survives_the_way_there_and_back),
         cmocka_unit_test(test_numbers_keep_every_bit),

@@ -147,6 +147,34 @@ class ModelsTest(ServiceTest):
             {"Pclass": 3}])
         self.assertEqual([p["label"] for p in answer], ["no"] * 4 + ["yes"])
 
+    def test_an_autoencoder_gives_rows_back_in_their_own_units(self):
+        rows = [{"width": i % 10 + 1, "area": 1000.0 * (i % 10 + 1), "kind": "ab"[i % 2]}
+                for i in range(200)]
+        text = "\n".join(["width,area,kind"] + [f"{r['width']},{r['area']},{r['kind']}"
+                                                for r in rows])
+        _, dataset = self.service.upload_text(text)
+        job = self.client.submit(spec(
+            dataset["id"], epochs=60, features={"target": "input"},
+            optimizer={"type": "adam", "learning_rate": 0.01}))
+        job = self.client.wait(job["id"], timeout=60)
+        self.assertEqual(job["status"], "succeeded", job["error"])
+        self.assertEqual(job["spec"]["features"]["target"], {"type": "input"})
+        self.assertGreater(job["metrics"]["test"]["r2"], 0.99)
+        for row, answer in zip(rows, self.client.predict(job["model"], rows=rows[:10])):
+            self.assertEqual(list(answer["reconstruction"]), ["width", "area"])
+            self.assertAlmostEqual(answer["reconstruction"]["area"], row["area"], delta=600)
+
+    def test_an_autoencoder_of_images_needs_no_labels(self):
+        parts = {name: path for name, path in image_parts(self.scratch).items()
+                 if name.endswith("features")}
+        dataset = self.client.upload(parts=parts)["id"]
+        job = self.client.submit(spec(dataset, epochs=2, features={"target": "input"}))
+        job = self.client.wait(job["id"], timeout=60)
+        self.assertEqual(job["status"], "succeeded", job["error"])
+        image = [[(7 * y + 31 * x) % 256 for x in range(5)] for y in range(6)]
+        answer = self.client.predict(job["model"], inputs=[image])[0]["reconstruction"]
+        self.assertEqual([len(line) for line in answer], [5] * 6)
+
     def test_images_are_scaled_as_in_training(self):
         dataset = self.client.upload(parts=image_parts(self.scratch))["id"]
         job = self.client.wait(self.client.submit(spec(dataset, epochs=3))["id"], timeout=60)

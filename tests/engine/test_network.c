@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -201,6 +202,56 @@ static void test_several_numbers_come_as_a_list(void **state)
     simple_close(&simple);
 }
 
+static json_t *predict_by(const struct simple *simple, const char *preprocessing,
+                          const float *x, size_t rows)
+{
+    json_t *json = json_loads(preprocessing, 0, NULL);
+    struct preprocess *preprocess = NULL;
+    assert_int_equal(preprocess_parse(json, &preprocess, NULL), 0);
+    json_t *predictions = network_predict(simple->network, preprocess, x, rows);
+    assert_non_null(predictions);
+    preprocess_free(preprocess);
+    json_decref(json);
+    return predictions;
+}
+
+static void expect_json(const json_t *got, const char *expected)
+{
+    json_t *json = json_loads(expected, 0, NULL);
+    char *text = json_dumps(got, JSON_COMPACT);
+    if (!json_equal(got, json))
+        fail_msg("%s, expected %s", text, expected);
+    free(text);
+    json_decref(json);
+}
+
+static void test_an_autoencoder_gives_back_samples_and_rows(void **state)
+{
+    (void)state;
+    const float swap[] = {0, 1, 1, 0, 0, 0};
+    struct simple simple;
+    simple_open(&simple, 0, 2, ONE_LAYER, swap, 6);
+    const float x[] = {0.5f, -1, 2, 3};
+    json_t *predictions = predict_by(
+        &simple,
+        "{\"kind\": \"arrays\", \"sample_shape\": [2, 1], \"input\": {\"shift\": 1,"
+        " \"scale\": 4}, \"target\": {\"type\": \"input\"}}",
+        x, 2);
+    expect_json(predictions, "[{\"reconstruction\": [[-3.0], [3.0]]},"
+                             " {\"reconstruction\": [[13.0], [9.0]]}]");
+    json_decref(predictions);
+    predictions = predict_by(
+        &simple,
+        "{\"kind\": \"table\", \"inputs\": [{\"name\": \"a\", \"type\": \"number\","
+        " \"fill\": 0, \"shift\": 10, \"scale\": 2}, {\"name\": \"b\", \"type\":"
+        " \"number\", \"fill\": 0, \"shift\": 0, \"scale\": 1}],"
+        " \"target\": {\"type\": \"input\"}}",
+        x, 1);
+    expect_json(predictions, "[{\"reconstruction\": {\"a\": 8.0, \"b\": 0.5}}]");
+    json_decref(predictions);
+    simple_close(&simple);
+}
+
 /* JSON has no number for them. */
 static void test_what_is_not_finite_is_said_in_words(void **state)
 {
@@ -260,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_one_logit_gives_both_classes),
         cmocka_unit_test(test_numbers_come_in_the_targets_units),
         cmocka_unit_test(test_several_numbers_come_as_a_list),
+        cmocka_unit_test(test_an_autoencoder_gives_back_samples_and_rows),
         cmocka_unit_test(test_what_is_not_finite_is_said_in_words),
         cmocka_unit_test(test_no_rows_give_an_empty_list),
         cmocka_unit_test(test_preprocessing_of_another_model_is_refused),

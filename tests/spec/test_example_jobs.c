@@ -119,6 +119,16 @@ static void test_fashion_is_the_784_256_128_10_network(void **state)
     job_spec_free(spec);
 }
 
+static void test_the_autoencoder_gives_back_its_784_pixels(void **state)
+{
+    (void)state;
+    struct job_spec *spec = example("autoencoder.json", facts_of_images);
+    assert_true(spec->features.reconstructs);
+    assert_int_equal(spec->features.target_width, 784);
+    assert_int_equal(spec->model.layers[spec->model.output].output.dims[0], 784);
+    job_spec_free(spec);
+}
+
 static void test_tables_choose_their_columns(void **state)
 {
     (void)state;
@@ -185,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_digits_are_ten_classes_of_64_pixels),
         cmocka_unit_test(test_deep_networks_differ_in_their_residual_connections),
         cmocka_unit_test(test_fashion_is_the_784_256_128_10_network),
+        cmocka_unit_test(test_the_autoencoder_gives_back_its_784_pixels),
         cmocka_unit_test(test_tables_choose_their_columns),
         cmocka_unit_test(test_character_networks_answer_at_every_position),
         cmocka_unit_test(test_xor_trains_on_all_of_its_four_rows),

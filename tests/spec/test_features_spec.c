@@ -267,7 +267,7 @@ static void test_wrong_features_of_a_table(void **state)
         {"{'target':{'name':'Age','normalization':'minmax'}}",
          "/features/target/normalization", "\"zscore\" or \"none\""},
         {"{'target':{'name':'Age','type':'text'}}", "/features/target/type",
-         "expected one of \"category\", \"number\" or \"auto\""},
+         "expected one of \"category\", \"number\", \"input\" or \"auto\""},
         {"{'target':{'name':'Age','missing':'mean'}}", "/features/target/missing",
          "unknown key"},
         {"{'target':'Sex','input':[]}", "/features/input", "did you mean \"inputs\"?"},
