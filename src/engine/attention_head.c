@@ -2,7 +2,9 @@
 #include "attention_head.h"
 #include "dropout_mask.h"
 #include "gemm.h"
+#include "gemm_kernel.h"
 #include "kernels.h"
+#include "vector_math.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 
 /* Parts of a head's scratch. */
 struct head_room {
-    real *keys, *values;    /* transposed: [depth, positions]; keys are scaled */
+    real *keys, *values;    /* transposed: [depth, positions] */
     real *scores, *dscores; /* [BLOCK, positions] */
     real *dkeys, *dvalues;  /* [positions, depth] */
     unsigned char *keep;    /* [positions] */
@@ -50,14 +52,11 @@ static struct head open_head(const struct attention_head *of)
     return (struct head){of, config, head_room(config, of->room)};
 }
 
-/* out[j, i] = factor x[i, j] for a head's columns of K or V. */
-MULTIVERSION static void transpose(const real *x, size_t x_row, size_t rows,
-                                   size_t columns, real factor, real *restrict out)
+/* A head's columns of K or V as [depth, positions]. */
+static void transpose(const struct attention_config *config, const real *x, real *out)
 {
-    for (size_t j = 0; j < columns; j++) {
-        for (size_t i = 0; i < rows; i++)
-            out[j * rows + i] = factor * x[i * x_row + j];
-    }
+    gemm_pack(x, 3 * config->width, 1, config->positions, config->depth,
+              config->positions, out);
 }
 
 /* Queries of a block, and keys that one of them sees at least. */
@@ -120,6 +119,22 @@ static void zero(real *x, size_t count)
     memset(x, 0, count * sizeof(real));
 }
 
+/* x = e^(scale x - shift), returns their sum. */
+MULTIVERSION static real scaled_exp(real *x, real scale, real shift, size_t count)
+{
+    ELEMENTWISE
+    for (size_t i = 0; i < count; i++)
+        x[i] = real_exp(scale * x[i] - shift);
+    real_lanes sums = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        sums += *(const real_lanes *)(x + i);
+    real sum = lanes_sum(&sums);
+    for (; i < count; i++)
+        sum += x[i];
+    return sum;
+}
+
 /* Scores of the block to exponentials; their sums divide C, which is smaller than P. */
 static void exponentials(const struct head *head, const struct query_block *block,
                          real ret_sums[BLOCK])
@@ -128,8 +143,8 @@ static void exponentials(const struct head *head, const struct query_block *bloc
     for (size_t i = 0; i < block->count; i++) {
         real *row = head->room.scores + i * config->positions;
         size_t count = seen(config, block, i);
-        real largest = vector_max(row, count);
-        ret_sums[i] = vector_exp(row, largest, row, count);
+        real largest = config->scale * vector_max(row, count);
+        ret_sums[i] = scaled_exp(row, config->scale, largest, count);
         zero(row + count, block->keys - count);
         head->of->log_sum[block->first + i] = largest + (real)log((double)ret_sums[i]);
         const unsigned char *keep = make_mask(head, block, i);
@@ -143,8 +158,7 @@ void attention_head_forward(const struct attention_head *outside)
     const struct head inside = open_head(outside), *head = &inside;
     const struct attention_config *config = head->config;
     size_t width = config->width, depth = config->depth;
-    transpose(head->of->k, 3 * width, config->positions, depth, config->scale,
-              head->room.keys);
+    transpose(config, head->of->k, head->room.keys);
     for (size_t first = 0; first < config->positions; first += BLOCK) {
         struct query_block block = query_block(config, first);
         real sums[BLOCK];
@@ -186,7 +200,7 @@ static void block_gradients(const struct head *head, const struct query_block *b
         size_t query = block->first + i, count = seen(config, block, i);
         real product = vector_dot(head->of->context + query * config->width,
                                   dcontext + query * config->width, config->depth);
-        vector_exp(p, head->of->log_sum[query], p, count);
+        scaled_exp(p, config->scale, head->of->log_sum[query], count);
         const unsigned char *keep = make_mask(head, block, i);
         if (keep)
             drop(dp, keep, config->keep_scale, count);
@@ -258,9 +272,8 @@ void attention_head_backward(const struct attention_head *outside, const real *d
     const struct attention_config *config = head->config;
     const struct head_room *room = &head->room;
     size_t width = config->width, depth = config->depth;
-    transpose(head->of->k, 3 * width, config->positions, depth, config->scale,
-              room->keys);
-    transpose(head->of->v, 3 * width, config->positions, depth, 1, room->values);
+    transpose(config, head->of->k, room->keys);
+    transpose(config, head->of->v, room->values);
     zero(room->dkeys, config->positions * depth);
     zero(room->dvalues, config->positions * depth);
     for (size_t first = 0; first < config->positions; first += BLOCK) {
