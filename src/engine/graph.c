@@ -44,7 +44,7 @@ static int weight_owner(const struct graph *graph, int index)
 
 bool graph_shares_later(const struct graph *graph, const struct node *node, int after)
 {
-    for (int n = after + 1; n < graph->node_count; n++) {
+    for (int n = after + 1; graph->shares && n < graph->node_count; n++) {
         if (n != node->index && graph->model->layers[n].shares &&
             weight_owner(graph, n) == weight_owner(graph, node->index))
             return true;
@@ -172,6 +172,8 @@ int graph_compile(const struct model_spec *model, const struct graph_options *op
     }
     int rc = 0;
     graph->node_count = model->layer_count;
+    for (int n = 0; n < graph->node_count; n++)
+        graph->shares = graph->shares || model->layers[n].shares;
     for (int n = 0; n < graph->node_count && rc == 0; n++)
         rc = compile_node(graph, n, err);
     if (rc == 0)

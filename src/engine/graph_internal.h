@@ -47,6 +47,7 @@ struct graph {
     struct graph_options options;
     int node_count;
     struct node *nodes;
+    bool shares; /* some layer has the weight of another */
     int tensor_count;
     struct tensor **tensors; /* by offset; each lies in its node */
     size_t size, trained_size, exported_count;
