@@ -4,7 +4,6 @@
 #include "protobuf.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #define BUFFER_MAXIMUM (SIZE_MAX / 2)
 #define BATCH_DIMENSION "rows"
@@ -228,7 +227,8 @@ struct onnx_value onnx_reshape(struct onnx_graph *graph, const struct onnx_value
                                const int64_t *dims, size_t rank)
 {
     int64_t shape[SHAPE_MAX_RANK + 4] = {-1};
-    memcpy(shape + 1, dims, rank * sizeof(*dims));
+    for (size_t d = 0; d < rank; d++)
+        shape[d + 1] = dims[d];
     struct onnx_value constant = onnx_constant_integers(graph, shape, rank + 1);
     return onnx_binary(graph, "Reshape", x, &constant);
 }

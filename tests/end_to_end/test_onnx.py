@@ -234,7 +234,17 @@ class OnnxTest(ServiceTest):
         tokens = np.array([[alphabet.index(c) for c in text[at:at + 9]] for at in (0, 17)])
         probabilities = network.run({"tokens": tokens})["probabilities"]
         self.assertEqual(probabilities.shape, (2, 9, len(alphabet)))
-        np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-5)
+        for row, at in enumerate((0, 17)):
+            status, _, answer = self.service.request(
+                "POST", f"/v1/models/{model}/predict",
+                json.dumps({"inputs": [text[at:at + 9]], "top_k": len(alphabet)}),
+                {"Content-Type": "application/json"})
+            self.assertEqual(status, 200, answer)
+            expected = {token["id"]: token["probability"]
+                        for token in json.loads(answer)["predictions"][0]["next"]}
+            np.testing.assert_allclose(probabilities[row, -1],
+                                       [expected[i] for i in range(len(alphabet))],
+                                       rtol=0, atol=TOLERANCE)
         # Nothing after a position has a say in it.
         tokens[:, 5:] = 0
         np.testing.assert_allclose(network.run({"tokens": tokens})["probabilities"][:, :5],
