@@ -2,10 +2,12 @@
  * bench_train: the speed of training one workload, measured where a job spends its time:
  * the worker's own path from a dataset file through the pipeline and the trainer.
  *
- *   bench_train WORKLOAD [THREADS [EPOCHS]]
+ *   bench_train WORKLOAD [THREADS [EPOCHS [telemetry]]]
  *
  * The data is random, made before the clock starts. The first epoch warms up; the median
- * of the others is reported. Prints one JSON line.
+ * of the others is reported. With "telemetry" the trainer has the hooks of a real job, so
+ * that layers are observed and events looked for; without it has none. Prints one JSON
+ * line.
  */
 #include "workload.h"
 
@@ -19,6 +21,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -50,6 +53,24 @@ static enum train_command tick(void *context)
     return TRAIN_GO_ON;
 }
 
+/* Takes the layers' series, as a worker would, and forgets them. */
+static int take_point(void *context, const struct metric_point *point)
+{
+    (void)context;
+    (void)point;
+    return 0;
+}
+
+static int take_event(void *context, const char *type, const char *message,
+                      const json_t *data)
+{
+    (void)context;
+    (void)type;
+    (void)message;
+    (void)data;
+    return 0;
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -74,7 +95,7 @@ static void report(const struct workload *workload, int threads, struct stopwatc
            usage.ru_maxrss / 1024);
 }
 
-static int train(const struct workload *workload, int threads, int epochs,
+static int train(const struct workload *workload, int threads, int epochs, bool telemetry,
                  const struct job_spec *spec, const struct pipeline *pipeline,
                  struct error *err)
 {
@@ -82,6 +103,10 @@ static int train(const struct workload *workload, int threads, int epochs,
     struct train_hooks hooks = {.context = &watch, .poll = tick};
     struct trainer *trainer = NULL;
     enum train_end end;
+    if (telemetry) {
+        hooks.metrics = take_point;
+        hooks.event = take_event;
+    }
     int64_t begin = clock_monotonic_ns();
     int rc = trainer_new(spec, pipeline, &trainer, err);
     watch.begin_ns = clock_monotonic_ns();
@@ -96,7 +121,7 @@ static int train(const struct workload *workload, int threads, int epochs,
     return rc;
 }
 
-static int run(const struct workload *workload, int threads, int epochs,
+static int run(const struct workload *workload, int threads, int epochs, bool telemetry,
                struct error *err)
 {
     struct violations violations;
@@ -119,7 +144,7 @@ static int run(const struct workload *workload, int threads, int epochs,
     if (rc == 0)
         rc = pipeline_open(file, facts, spec, &pipeline, err);
     if (rc == 0)
-        rc = train(workload, threads, epochs, spec, pipeline, err);
+        rc = train(workload, threads, epochs, telemetry, spec, pipeline, err);
     pipeline_close(pipeline);
     dataset_file_close(file);
     job_spec_free(spec);
@@ -138,12 +163,14 @@ int main(int argc, char **argv)
     int threads = argc > 2 ? atoi(argv[2]) : 1;
     int rc = argc > 1 ? workload_find(argv[1], &workload, &err) : ERR_INVALID;
     int epochs = argc > 3 ? atoi(argv[3]) : (int)workload.epochs;
+    bool telemetry = argc > 4 && strcmp(argv[4], "telemetry") == 0;
     if (rc != 0 || threads < 1 || epochs < 2 || epochs > MAX_EPOCHS) {
-        fprintf(stderr, "usage: bench_train W1 … W7 [threads [epochs, 2 to %d]]\n",
+        fprintf(stderr,
+                "usage: bench_train W1 … W7 [threads [epochs, 2 to %d [telemetry]]]\n",
                 MAX_EPOCHS);
         return 2;
     }
-    rc = run(&workload, threads, epochs, &err);
+    rc = run(&workload, threads, epochs, telemetry, &err);
     workload_release(&workload);
     return rc == 0 ? 0 : fail(&err);
 }

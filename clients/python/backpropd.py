@@ -239,6 +239,11 @@ class Client:
                         raise Problem(500, data)
                     yield data["text"]
 
+    def evaluate(self, model: str, dataset: str, split: str = "all") -> Json:
+        """A model's metrics over a split of a dataset: train, validation, test or all."""
+        return self._json("POST", f"/v1/models/{model}/evaluate",
+                          body={"dataset": dataset, "split": split})
+
     def info(self) -> Json:
         return self._json("GET", "/v1/info")
 

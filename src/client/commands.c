@@ -272,6 +272,20 @@ static int run_predict(struct api *api, const struct arguments *arguments)
     return rc != 0 ? rc : print_json(json);
 }
 
+static int run_evaluate(struct api *api, const struct arguments *arguments)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof(path), "/v1/models/%.64s/evaluate", arguments->words[0]);
+    json_t *body = json_pack("{s:s, s:s}", "dataset", arguments->words[1], "split",
+                             arguments->count > 2 ? arguments->words[2] : "all");
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_t *json = NULL;
+    int rc = text ? api_call(api, "POST", path, text, strlen(text), &json) : ERR_NOMEM;
+    free(text);
+    json_decref(body);
+    return rc != 0 ? rc : print_json(json);
+}
+
 static int delete_one(struct api *api, const struct arguments *arguments)
 {
     static const struct {
@@ -311,6 +325,8 @@ const struct command command_table[] = {
     {"predict", "MODEL [FILE.json]", "ask a model: {\"rows\": […]} or {\"inputs\": […]}",
      1, 2, run_predict},
     {"generate", "MODEL PROMPT", "go on with a text", 2, 2, run_generate},
+    {"evaluate", "MODEL DATASET [SPLIT]",
+     "score a model: train, validation, test or all (the default)", 2, 3, run_evaluate},
     {"delete", "ID", "delete a dataset, job or model", 1, 1, delete_one},
     {"info", "", "what the server is", 0, 0, run_info},
     {NULL, NULL, NULL, 0, 0, NULL},

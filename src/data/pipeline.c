@@ -261,7 +261,7 @@ static int build(struct pipeline *pipeline, struct part_rows parts[PART_COUNT],
     if (rc == 0)
         rc = check_not_empty(pipeline, err);
     const struct split_rows *train = &pipeline->splits[IN_TRAIN];
-    if (rc == 0)
+    if (rc == 0 && !pipeline->preprocess)
         rc = fit_preprocess(view, &parts[PART_TRAIN].targets, train->source, train->count,
                             &pipeline->preprocess, err);
     if (rc != 0)
@@ -283,7 +283,7 @@ static int build_text(struct pipeline *pipeline, struct error *err)
         pipeline->splits[s].count = pipeline->text.pieces[s].windows;
     if (rc == 0)
         rc = check_not_empty(pipeline, err);
-    if (rc == 0)
+    if (rc == 0 && !pipeline->preprocess)
         rc = fit_text(view, &pipeline->preprocess, err);
     if (rc == 0)
         pipeline->features = pipeline->text.context_length;
@@ -305,10 +305,36 @@ int pipeline_open(const struct dataset_file *file, const struct dataset_facts *f
                   const struct job_spec *spec, struct pipeline **ret_pipeline,
                   struct error *err)
 {
+    struct preprocess *none = NULL;
+    return pipeline_open_fitted(file, facts, spec, &none, ret_pipeline, err);
+}
+
+/* Are the transforms of the columns that the spec reads? */
+static bool is_of_spec(const struct preprocess *preprocess, const struct job_spec *spec,
+                       const struct dataset_facts *facts)
+{
+    const struct features_spec *features = &spec->features;
+    return preprocess->kind == facts->kind && preprocess->target == features->target &&
+           preprocess->input_count == features->input_count &&
+           preprocess->feature_count == shape_elements(&features->input_shape) &&
+           (features->target == TARGET_CATEGORY ||
+            preprocess->target_width == features->target_width);
+}
+
+int pipeline_open_fitted(const struct dataset_file *file,
+                         const struct dataset_facts *facts, const struct job_spec *spec,
+                         struct preprocess **preprocess, struct pipeline **ret_pipeline,
+                         struct error *err)
+{
+    if (*preprocess && !is_of_spec(*preprocess, spec, facts))
+        return error_set(err, ERR_INVALID,
+                         "the preprocessing is of other columns than the spec reads");
     struct pipeline *pipeline = mem_alloc(sizeof(*pipeline));
     if (!pipeline)
         return no_memory(err);
     pipeline->view = (struct dataset_view){file, facts, spec};
+    pipeline->preprocess = *preprocess;
+    *preprocess = NULL;
     int rc = facts->kind == DATASET_TEXT ? build_text(pipeline, err)
                                          : build_rows(pipeline, err);
     if (rc != 0) {

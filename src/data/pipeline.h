@@ -32,6 +32,13 @@ struct pipeline;
 int pipeline_open(const struct dataset_file *file, const struct dataset_facts *facts,
                   const struct job_spec *spec, struct pipeline **ret_pipeline,
                   struct error *err) __attribute__((warn_unused_result));
+/* The same with transforms that were fitted before, to other rows: *preprocess, which is
+ * taken (and set to NULL). ERR_INVALID when they give other numbers than the spec says.
+ */
+int pipeline_open_fitted(const struct dataset_file *file,
+                         const struct dataset_facts *facts, const struct job_spec *spec,
+                         struct preprocess **preprocess, struct pipeline **ret_pipeline,
+                         struct error *err) __attribute__((warn_unused_result));
 void pipeline_close(struct pipeline *pipeline);
 
 /* Rows of a split. */

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "graph.h"
+#include "kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,19 @@ void network_free(struct network *network)
 void network_set_parameters(struct network *network, const real *parameters)
 {
     memcpy(network->parameters, parameters, graph_size(network->graph) * sizeof(real));
+}
+
+double network_l2_loss(const struct network *network)
+{
+    double sum = 0;
+    for (int i = 0; i < graph_tensor_count(network->graph); i++) {
+        const struct tensor *tensor = graph_tensor(network->graph, i);
+        double l2 = graph_model(network->graph)->layers[tensor->layer].l2;
+        if (l2 > 0 && tensor->spec->decays)
+            sum += l2 *
+                   vector_square_sum(network->parameters + tensor->offset, tensor->count);
+    }
+    return sum;
 }
 
 size_t network_exported_bytes(const struct network *network)

@@ -14,6 +14,9 @@ int network_new(const struct job_spec *spec, size_t max_rows,
  * not depend on the options that a graph is compiled with). */
 void network_set_parameters(struct network *network, const real *parameters);
 
+/* The L2 penalty of its parameters, as a training adds it to its losses. */
+double network_l2_loss(const struct network *network);
+
 size_t network_input_width(const struct network *network);
 size_t network_max_rows(const struct network *network);
 

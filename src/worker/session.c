@@ -12,10 +12,8 @@ struct task_type {
 };
 
 static const struct task_type task_types[] = {
-    {"train", train_task},
-    {"ingest", ingest_task},
-    {"serve", serve_task},
-    {"gradcheck", gradcheck_task},
+    {"train", train_task},         {"ingest", ingest_task},     {"serve", serve_task},
+    {"gradcheck", gradcheck_task}, {"evaluate", evaluate_task},
 };
 
 /* What the daemon calls an error of ours. */

@@ -34,6 +34,9 @@ int serve_task(struct channel *channel, const json_t *task, struct violations *v
 int gradcheck_task(struct channel *channel, const json_t *task,
                    struct violations *violations, struct error *err)
     __attribute__((warn_unused_result));
+int evaluate_task(struct channel *channel, const json_t *task,
+                  struct violations *violations, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* FAILED with a code of its own: "diverged", "checkpoint_unusable".
  * `detail` may be NULL. */

@@ -84,6 +84,35 @@ class RestartTest(unittest.TestCase):
         types = [event["type"] for event in self.service.client.events(job, limit=1000)["data"]]
         self.assertIn("worker_crashed", types)
 
+    def test_every_kind_of_optimizer_survives_a_kill_of_worker_and_daemon(self):
+        """With all that has a state of its own: shuffling, dropout, batch norm, averaged
+        weights, accumulated gradients, clipping, early stopping."""
+        everything = {
+            "model": {"layers": [
+                {"type": "dense", "units": 96, "activation": "relu"}, {"type": "batch_norm"},
+                {"type": "dropout", "rate": 0.2}, {"type": "dense", "units": "auto"}]},
+            "batch_size": 20, "gradient_accumulation": 2, "gradient_clip": {"norm": 1},
+            "weight_averaging": {"decay": 0.9}, "checkpoint": {"every_seconds": 1},
+            "early_stopping": {"patience": 100000}, "on_divergence": {"retries": 1},
+            "learning_rate_schedule": "cosine", "epochs": self.body["epochs"] * 3 // 4}
+        optimizers = ({"type": "sgd", "momentum": 0.9, "nesterov": True}, "adamw",
+                      {"type": "rmsprop", "centered": True, "momentum": 0.5}, "lion")
+        for optimizer in optimizers:
+            with self.subTest(optimizer=optimizer):
+                self.body = spec(self.dataset, "arm", **everything, optimizer=optimizer)
+                expected = self.undisturbed()
+                job = self.service.client.submit(self.body)["id"]
+                self.running(job)
+                time.sleep(1.2)  # past the first checkpoint
+                os.kill(workers_of(self.service.process.pid)[0], signal.SIGKILL)
+                time.sleep(0.5)
+                self.running(job)
+                self.service.kill()
+                self.service.start()
+                ended = self.service.client.wait(job, timeout=120)
+                self.assertEqual((ended["status"], ended["weights_sha256"]),
+                                 ("succeeded", expected))
+
     def test_a_second_daemon_on_the_same_data_is_refused(self):
         with self.assertRaises(AssertionError):
             Service(data=self.service.folder)

@@ -55,6 +55,21 @@ class TextTest(ServiceTest):
         self.assertEqual(self.job["spec"]["features"]["vocabulary"], len(set(PHRASE)))
         self.assertEqual(self.client.model(self.model)["preprocessing"]["kind"], "text")
 
+    def test_evaluating_gives_the_validation_metrics_again(self):
+        answer = self.client.evaluate(self.model, self.dataset["id"], "validation")
+        latest = self.job["metrics"]["latest"]
+        for name in ("loss", "accuracy", "perplexity", "precision", "recall", "f1"):
+            self.assertAlmostEqual(answer["metrics"][name], latest["val_" + name], 4)
+        self.assertIsNone(answer["confusion_matrix"])
+        everything = self.client.evaluate(self.model, self.dataset["id"])
+        self.assertGreater(everything["rows"], answer["rows"])
+        status, other = self.service.upload_text("ganz anders\n" * 100, "?name=other",
+                                                 "text/plain")
+        self.assertEqual(status, 201)
+        with self.assertRaises(Problem) as caught:
+            self.client.evaluate(self.model, other["id"])
+        self.assertEqual(caught.exception.errors[0]["pointer"], "/dataset")
+
     def test_the_likeliest_text_is_the_phrase(self):
         answer = self.client.generate(self.model, "der B", max_tokens=60, temperature=0)
         self.assertEqual(answer["text"], (PHRASE * 4)[5:65])

@@ -46,6 +46,9 @@ request_handler datasets_handle_list, datasets_handle_get, datasets_handle_previ
 /* jobs.c */
 request_handler jobs_handle_create, jobs_handle_validate, jobs_handle_list,
     jobs_handle_get, jobs_handle_delete;
+/* evaluate.c */
+request_handler model_handle_evaluate;
+
 /* gradcheck.c */
 request_handler jobs_handle_gradcheck;
 /* job_actions.c */

@@ -5,6 +5,7 @@
 
 #define READ SCOPE_READ
 #define SUBMIT SCOPE_SUBMIT
+#define EVALUATE_MAX_BYTES ((size_t)4096)
 #define PREDICT_MAX_BYTES ((size_t)32 << 20)
 
 #define PAGE_QUERY "limit after"
@@ -51,6 +52,8 @@ const struct route route_table[] = {
     {"DELETE", "/v1/models/{id}", SUBMIT, BODY_NONE, 0, models_handle_delete, NULL, NULL},
     {"GET", "/v1/models/{id}/weights", READ, BODY_NONE, 0, model_handle_weights, "format",
      NULL},
+    {"POST", "/v1/models/{id}/evaluate", READ, BODY_JSON, EVALUATE_MAX_BYTES,
+     model_handle_evaluate, NULL, NULL},
     {"POST", "/v1/models/{id}/predict", READ, BODY_JSON, PREDICT_MAX_BYTES,
      model_handle_predict, NULL, NULL},
     {"POST", "/v1/models/{id}/generate", READ, BODY_JSON, SPEC_MAX_BYTES,

@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "blob_feed.h"
 #include "payload.h"
 #include "post_mortem.h"
 #include "spec/facts.h"
@@ -16,7 +17,33 @@
 #include <unistd.h>
 
 #define MAX_PARTS 8
-#define CHECK_MAX_NS (60 * CLOCK_NS_PER_SECOND)
+
+static bool is_gradcheck(const json_t *report)
+{
+    return json_is_boolean(json_object_get(report, "passed")) &&
+           json_is_array(json_object_get(report, "layers"));
+}
+
+static bool is_evaluation(const json_t *report)
+{
+    return json_is_integer(json_object_get(report, "rows")) &&
+           json_is_object(json_object_get(report, "metrics"));
+}
+
+/* The short tasks that get a dataset's file and answer with a report. */
+static const struct check_type {
+    const char *name;
+    int64_t max_ns;
+    const char *overdue; /* said when it takes longer */
+    bool (*is_report)(const json_t *report);
+} check_types[] = {
+    [CHECK_GRADIENTS] = {"gradcheck", 60 * CLOCK_NS_PER_SECOND,
+                         "The check took longer than a minute; the network is too large "
+                         "for it.",
+                         is_gradcheck},
+    [CHECK_EVALUATION] = {"evaluate", 600 * CLOCK_NS_PER_SECOND,
+                          "The evaluation took longer than ten minutes.", is_evaluation},
+};
 
 struct ingesting {
     struct sched *sched;
@@ -26,7 +53,9 @@ struct ingesting {
     char *part_names[MAX_PARTS];
     int fds[MAX_PARTS + 1]; /* the parts, then the output */
     char *options;
-    char *task; /* of a gradient check, whole; NULL: an ingest */
+    char *task;                    /* of a check, whole; NULL: an ingest */
+    const struct check_type *type; /* of a check */
+    struct blob_feed feed;         /* of a check: parameters still to be sent */
     void (*done)(void *context, int rc, const char *json, size_t length,
                  const struct error *err); /* NULL once it was called */
     void *context;
@@ -92,6 +121,8 @@ struct ingesting *ingesting_new_check(struct sched *sched, const struct check_jo
     ingesting->done = job->done;
     ingesting->context = job->context;
     ingesting->task = task;
+    ingesting->type = &check_types[job->kind];
+    ingesting->feed = (struct blob_feed){.blob = job->blob, .bytes = job->bytes};
     for (int i = 0; i < MAX_PARTS + 1; i++)
         ingesting->fds[i] = -1;
     ingesting->fds[0] = job->dataset_fd;
@@ -135,8 +166,7 @@ static int take_report(struct ingesting *ingesting, const json_t *object,
                        struct error *err)
 {
     const json_t *report = json_object_get(object, "report");
-    if (!json_is_boolean(json_object_get(report, "passed")) ||
-        !json_is_array(json_object_get(report, "layers")))
+    if (!ingesting->type->is_report(report))
         return error_set(err, ERR_PROTOCOL, "a report that cannot be");
     char *text = payload_dump(report);
     if (!text)
@@ -211,8 +241,7 @@ static void patience_over(struct loop_timer *timer)
 static void check_overdue(struct loop_timer *timer)
 {
     struct ingesting *ingesting = LOOP_OWNER(timer, struct ingesting, patience);
-    answer_error(ingesting, ERR_TOO_LARGE,
-                 "The check took longer than a minute; the network is too large for it.");
+    answer_error(ingesting, ERR_TOO_LARGE, ingesting->type->overdue);
     worker_process_kill(ingesting->worker, WORKER_STOPPED, "it took too long");
 }
 
@@ -245,6 +274,21 @@ static int take_frame(void *context, const struct frame *frame, struct error *er
     return rc;
 }
 
+/* The parameters, a chunk whenever the one before is in the pipe. */
+static void send_more(void *context)
+{
+    struct ingesting *ingesting = context;
+    if (ingesting->feed.blob == 0 || !ingesting->worker)
+        return;
+    struct error err = {0};
+    int rc = blob_feed_send(&ingesting->feed, ingesting->sched, ingesting->worker, &err);
+    if (rc == 0 || rc == ERR_EOF)
+        return;
+    ingesting->feed.blob = 0;
+    answer_error(ingesting, err.code, err.text);
+    worker_process_kill(ingesting->worker, WORKER_STOPPED, err.text);
+}
+
 static void worker_ended(void *context, const struct worker_end *end)
 {
     struct ingesting *ingesting = context;
@@ -255,7 +299,7 @@ static void worker_ended(void *context, const struct worker_end *end)
         char text[sizeof(cause.text)];
         char *detail = post_mortem(end, 0, 0, NULL, &cause);
         log_event(LOG_WARN, "worker_crashed", "task=%s reason=%s",
-                  ingesting->task ? "gradcheck" : "ingest",
+                  ingesting->task ? ingesting->type->name : "ingest",
                   log_quote(cause.text, text, sizeof(text)));
         sched_count_total(sched, &sched->stats.crashed);
         answer(ingesting, cause.code, NULL, &cause);
@@ -296,8 +340,10 @@ static int send_task(struct ingesting *ingesting, struct error *err)
 static int start(struct ingesting *ingesting, struct error *err)
 {
     struct sched *sched = ingesting->sched;
-    struct worker_handlers handlers = {
-        .context = ingesting, .frame = take_frame, .ended = worker_ended};
+    struct worker_handlers handlers = {.context = ingesting,
+                                       .frame = take_frame,
+                                       .drained = send_more,
+                                       .ended = worker_ended};
     int rc =
         worker_process_start(&sched->setting, ingesting->fds, ingesting->part_count + 1,
                              &handlers, &ingesting->worker, err);
@@ -310,7 +356,7 @@ static int start(struct ingesting *ingesting, struct error *err)
     if (ingesting->task) {
         ingesting->patience.fire = check_overdue;
         loop_set_timer(sched->loop, &ingesting->patience,
-                       clock_monotonic_ns() + CHECK_MAX_NS);
+                       clock_monotonic_ns() + ingesting->type->max_ns);
     }
     rc = send_task(ingesting, err);
     if (rc != 0) /* `ended` follows and frees it */

@@ -2,7 +2,8 @@
  * Ingest workers: at most so many at once, the others wait in the order of their asking.
  * Each gets its parts and the output file as descriptors and answers with facts. A
  * gradient check is such a short task too: it gets the dataset's file alone, answers with
- * a report, and may take a minute.
+ * a report, and may take a minute. An evaluation of a model, too, which gets the
+ * parameters as well.
  */
 #ifndef BACKPROP_SCHED_INGESTING_H
 #define BACKPROP_SCHED_INGESTING_H

@@ -81,15 +81,21 @@ struct ingest_job {
 int sched_ingest(struct sched *sched, const struct ingest_job *job, struct error *err)
     __attribute__((warn_unused_result));
 
+enum check_kind { CHECK_GRADIENTS, CHECK_EVALUATION };
+
 /*
- * A gradient check: `task` is the TASK's JSON text (copied), `dataset_fd` the dataset's
- * file (taken over in every case). It takes its turn among the ingests and may take a
- * minute. `done` is called once: with rc 0 and the report as JSON text (borrowed), or
- * with an error, ERR_INVALID when the spec does not fit the data.
+ * A gradient check, or an evaluation, which needs the model's parameters, too: `task` is
+ * the TASK's JSON text (copied), `dataset_fd` the dataset's file (taken over in every
+ * case). It takes its turn among the ingests and may take a minute, an evaluation ten.
+ * `done` is called once: with rc 0 and the report as JSON text (borrowed), or with an
+ * error, ERR_INVALID when the spec does not fit the data.
  */
 struct check_job {
+    enum check_kind kind;
     int dataset_fd;
     const char *task;
+    int64_t blob; /* the parameters in the store; 0: the task needs none */
+    uint64_t bytes;
     void (*done)(void *context, int rc, const char *json, size_t length,
                  const struct error *err);
     void *context;
