@@ -137,6 +137,16 @@ class OnnxTest(ServiceTest):
                                     headers={"Range": "bytes=100-1999"})
         self.assertEqual((part[0], part[2]), (206, data[100:2000]))
 
+    def test_a_model_that_onnx_cannot_say_is_refused(self):
+        parts, _ = arrays(self.scratch, (4,))
+        body = {"dataset": self.client.upload(parts=parts)["id"], "epochs": 1,
+                "features": {"target": "input"},
+                "model": {"layers": [{"type": "dense", "units": 2}, {"type": "dense", "units": "auto"}]}}
+        model = self.train(body)
+        problem = self.assert_problem(self.service.request(
+            "GET", f"/v1/models/{model}/weights?format=onnx"), 409, "format_unavailable")
+        self.assertIn("safetensors, npz", problem["detail"])
+
     # ---- layers ----
 
     def test_dense_networks_with_joins_and_norms(self):

@@ -83,6 +83,19 @@ static void test_digits_are_ten_classes_of_64_pixels(void **state)
     facts_free(facts);
 }
 
+static void test_digits_as_images_are_augmented(void **state)
+{
+    (void)state;
+    struct dataset_facts *facts = facts_of_digits();
+    struct job_spec *spec = load_example("digits-cnn.json", facts);
+    assert_int_equal(spec->model.input.rank, 3);
+    assert_int_equal(spec->augmentation.count, 2);
+    assert_int_equal(spec->model.layers[spec->model.output].output.dims[0], 10);
+    assert_int_equal(spec->train_rows, 359);
+    job_spec_free(spec);
+    facts_free(facts);
+}
+
 static int dense_layers(const struct job_spec *spec)
 {
     int count = 0;
@@ -193,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_digits_are_ten_classes_of_64_pixels),
+        cmocka_unit_test(test_digits_as_images_are_augmented),
         cmocka_unit_test(test_deep_networks_differ_in_their_residual_connections),
         cmocka_unit_test(test_fashion_is_the_784_256_128_10_network),
         cmocka_unit_test(test_the_autoencoder_gives_back_its_784_pixels),
