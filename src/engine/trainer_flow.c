@@ -161,8 +161,10 @@ static const char *name_of(const struct trainer *trainer, int which)
     return which < 0 ? NULL : trainer->flow.names[which];
 }
 
+/* What was found, then the advice, which begins at *ret_advice. */
 static void write_message(struct buffer *text, const struct trainer *trainer,
-                          enum flow_trouble trouble, const struct flow_finding *finding)
+                          enum flow_trouble trouble, const struct flow_finding *finding,
+                          size_t *ret_advice)
 {
     const char *layer = name_of(trainer, finding->layer);
     switch (trouble) {
@@ -172,6 +174,7 @@ static void write_message(struct buffer *text, const struct trainer *trainer,
                       "first layers hardly learn. ",
                       finding->first_gradient, layer, finding->last_gradient,
                       name_of(trainer, finding->last));
+        *ret_advice = text->length;
         advise_vanishing(text, trainer);
         break;
     case FLOW_EXPLODING:
@@ -188,6 +191,7 @@ static void write_message(struct buffer *text, const struct trainer *trainer,
                           "risen from %.4g to %.4g. ",
                           layer, finding->gradient_norm, finding->update_ratio,
                           finding->first_loss, finding->loss);
+        *ret_advice = text->length;
         advise_exploding(text, trainer, finding);
         break;
     case FLOW_DEAD_UNITS:
@@ -195,6 +199,7 @@ static void write_message(struct buffer *text, const struct trainer *trainer,
                       "%.3g %% of the units of %s are dead: they give 0 for every row of "
                       "the batch, so no gradient passes them. ",
                       100 * finding->dead_fraction, layer);
+        *ret_advice = text->length;
         advise_dead(text, trainer);
         break;
     case FLOW_PLATEAU:
@@ -204,6 +209,7 @@ static void write_message(struct buffer *text, const struct trainer *trainer,
                       "fallen by 1 %%; it is %.4g, and was %.4g in the first epoch. ",
                       (long long)finding->epochs_flat, finding->loss,
                       finding->first_loss);
+        *ret_advice = text->length;
         advise_plateau(text, trainer, finding);
         break;
     }
@@ -262,11 +268,16 @@ static int tell(const struct trainer *trainer, enum flow_trouble trouble,
 {
     struct buffer text;
     buffer_init(&text, MESSAGE_BYTES);
-    write_message(&text, trainer, trouble, finding);
+    size_t advice = 0;
+    write_message(&text, trainer, trouble, finding, &advice);
     int status = buffer_status(&text);
+    json_t *data = status == 0 ? finding_to_json(trainer, trouble, finding) : NULL;
+    if (data && json_object_set_new(data, "advice", json_string(text.data + advice)) != 0)
+        status = ERR_NOMEM;
     if (status == 0)
-        status = report_event(trainer, event_types[trouble], text.data,
-                              finding_to_json(trainer, trouble, finding));
+        status = report_event(trainer, event_types[trouble], text.data, data);
+    else
+        json_decref(data);
     buffer_release(&text);
     return status;
 }

@@ -52,6 +52,11 @@ static const struct recorded_event *the_event(const struct run *run, const char 
     if (!event)
         fail_msg("no event %s", type);
     assert_in_range(count_events(run, type), 1, 2); /* it may come back once */
+    /* What helps is the end of the message, and by itself. */
+    const char *advice = json_string_value(json_object_get(event->data, "advice"));
+    assert_non_null(advice);
+    assert_true(strlen(advice) > 20 && strlen(advice) < strlen(event->message));
+    assert_non_null(strstr(event->message, advice));
     return event;
 }
 
