@@ -200,6 +200,9 @@ static void test_character_networks_answer_at_every_position(void **state)
     assert_int_equal(spec->test_rows, 0);
     assert_int_equal(spec->validation_rows, 1742);
     job_spec_free(spec);
+    spec = example("char-lstm.json", facts_of_plays);
+    assert_int_equal(spec->positions, 64);
+    job_spec_free(spec);
 }
 
 int main(void)
