@@ -142,6 +142,32 @@ static void test_the_autoencoder_gives_back_its_784_pixels(void **state)
     job_spec_free(spec);
 }
 
+/* Sizes as in the papers: LeCun et al. 1998 (with every map of the third layer connected
+ * to all), He et al. 2016 for an image of one channel, with convolutions as projections.
+ */
+static void test_convolutional_networks_have_their_known_sizes(void **state)
+{
+    (void)state;
+    struct job_spec *spec = example("lenet-5.json", facts_of_images);
+    assert_int_equal(spec->model.parameter_count, 61706);
+    job_spec_free(spec);
+    spec = example("fashion-cnn.json", facts_of_images);
+    assert_true(spec->epochs <= 10);
+    assert_int_equal(spec->test_rows, 10000);
+    job_spec_free(spec);
+    spec = example("resnet-20.json", facts_of_images);
+    int convolutions = 0, projections = 0;
+    for (int i = 0; i < spec->model.layer_count; i++) {
+        convolutions += strcmp(spec->model.layers[i].op, "conv2d") == 0;
+        projections += spec->model.layers[i].is_projection;
+    }
+    assert_int_equal(convolutions - projections, 19);
+    assert_int_equal(projections, 2);
+    assert_int_equal(spec->model.parameter_count,
+                     269722 - 2 * 9 * 16 + (16 + 1) * 32 + (32 + 1) * 64);
+    job_spec_free(spec);
+}
+
 static void test_tables_choose_their_columns(void **state)
 {
     (void)state;
@@ -213,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_deep_networks_differ_in_their_residual_connections),
         cmocka_unit_test(test_fashion_is_the_784_256_128_10_network),
         cmocka_unit_test(test_the_autoencoder_gives_back_its_784_pixels),
+        cmocka_unit_test(test_convolutional_networks_have_their_known_sizes),
         cmocka_unit_test(test_tables_choose_their_columns),
         cmocka_unit_test(test_character_networks_answer_at_every_position),
         cmocka_unit_test(test_xor_trains_on_all_of_its_four_rows),
