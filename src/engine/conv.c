@@ -271,7 +271,8 @@ static void pack_phase(const struct conv *conv, const real *w, size_t group,
     }
 }
 
-/* Writes the positions of one phase of dx. Columns of dy count from -before. */
+/* Writes (or adds to) the positions of one phase of dx. Columns of dy count from -before;
+ * without `zeros` to start from, it adds. */
 static void backward_phase(const struct conv *conv, const struct plane *dy, size_t before,
                            const struct phase *phase, const real *zeros, real *dx)
 {
@@ -286,6 +287,7 @@ static void backward_phase(const struct conv *conv, const struct plane *dy, size
         .a_outer = phase->y.gap * dy->row,
         .a_inner = phase->x.gap * dy->pixel,
         .start = zeros,
+        .start_row = zeros ? 0 : columns->stride * conv->channels,
         .c_row = columns->stride * conv->channels,
     };
     size_t column = taps > 0 ? (size_t)((ptrdiff_t)before + phase->x.shift) : 0;
@@ -305,6 +307,8 @@ static void backward_phase(const struct conv *conv, const struct plane *dy, size
             s.c = dx + j +
                   ((phase->row + q * rows->stride) * columns->in + phase->column) *
                       conv->channels;
+            if (!zeros)
+                s.start = s.c;
             conv_kernel(conv->isa, &s, left);
         }
     }
@@ -359,14 +363,14 @@ static void do_backward(const struct conv *conv, const struct phase *phase, void
 }
 
 void conv_backward_data(const struct conv *conv, size_t images, const real *dy,
-                        const real *w, real *dx, real *scratch)
+                        const real *w, bool add, real *dx, real *scratch)
 {
     if (conv_is_depthwise(conv)) {
-        depthwise_backward_data(conv, images, dy, w, dx);
+        depthwise_backward_data(conv, images, dy, w, add, dx);
         return;
     }
     struct workspace space = cut(conv, scratch);
-    struct backward backward = {.w = w, .zeros = space.line};
+    struct backward backward = {.w = w, .zeros = add ? NULL : space.line};
     size_t after;
     axis_overhang(&conv->columns, &backward.before, &after);
     for (size_t group = 0; group < conv->groups; group++) {

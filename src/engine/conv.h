@@ -43,9 +43,9 @@ size_t conv_scratch(const struct conv *conv);
 void conv_forward(const struct conv *conv, size_t images, const real *x, const real *w,
                   const real *bias, real *y, real *scratch);
 
-/* dx from dy. */
+/* dx from dy; `add`: dx += that. */
 void conv_backward_data(const struct conv *conv, size_t images, const real *dy,
-                        const real *w, real *dx, real *scratch);
+                        const real *w, bool add, real *dx, real *scratch);
 
 /* dw from x and dy, the sum over the images. */
 void conv_backward_weights(const struct conv *conv, size_t images, const real *x,

@@ -112,7 +112,7 @@ void depthwise_forward(const struct conv *conv, size_t images, const real *x,
 
 /* Row `row` of the gradient of one image. */
 static void backward_row(const struct conv *conv, const real *dy, const real *w,
-                         size_t row, real *dx)
+                         size_t row, bool add, real *dx)
 {
     struct strides strides = strides_of(conv);
     const struct window_axis *rows = &conv->rows, *columns = &conv->columns;
@@ -136,17 +136,19 @@ static void backward_row(const struct conv *conv, const real *dy, const real *w,
             sums.a = any ? dy + y * strides.y_row + x * strides.pixel : dy;
             sums.b = any ? w + ky * strides.w_row + kx * strides.pixel : w;
             sums.out = dx + (phase + q * columns->stride) * conv->channels;
+            sums.start = add ? sums.out : NULL;
             sum_channels(&sums);
         }
     }
 }
 
 void depthwise_backward_data(const struct conv *conv, size_t images, const real *dy,
-                             const real *w, real *dx)
+                             const real *w, bool add, real *dx)
 {
     for (size_t image = 0; image < images; image++) {
         for (size_t row = 0; row < conv->rows.in; row++)
-            backward_row(conv, dy, w, row, dx + row * conv->columns.in * conv->channels);
+            backward_row(conv, dy, w, row, add,
+                         dx + row * conv->columns.in * conv->channels);
         dy += conv_output_size(conv);
         dx += conv_input_size(conv);
     }

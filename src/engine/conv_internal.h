@@ -15,7 +15,7 @@ static inline bool conv_is_depthwise(const struct conv *conv)
 void depthwise_forward(const struct conv *conv, size_t images, const real *x,
                        const real *w, const real *bias, real *y);
 void depthwise_backward_data(const struct conv *conv, size_t images, const real *dy,
-                             const real *w, real *dx);
+                             const real *w, bool add, real *dx);
 void depthwise_backward_weights(const struct conv *conv, size_t images, const real *x,
                                 const real *dy, real *dw);
 

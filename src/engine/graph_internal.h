@@ -36,7 +36,8 @@ struct node_plan {
     bool backward;                                /* run_backward() visits the node */
     int input_gradients[LAYER_MAX_INPUTS]; /* buffer to write to, or NO_BUFFER: not wanted
                                             */
-    bool add[LAYER_MAX_INPUTS]; /* that buffer is then added to the value's gradient */
+    bool add[LAYER_MAX_INPUTS];  /* that buffer is then added to the value's gradient */
+    bool adds[LAYER_MAX_INPUTS]; /* the op itself adds to it */
     /* Where the gradient of params[0] goes to be added to that which a later node wrote,
      * whose weight is the same; NO_BUFFER: to its place. */
     int shared_gradient;

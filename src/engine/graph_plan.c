@@ -238,9 +238,11 @@ static void plan_input_gradients(struct planner *planner)
             plan->input_gradients[i] = NO_BUFFER;
             if (!value->wants_gradient)
                 continue;
-            plan->add[i] = !first;
-            plan->input_gradients[i] =
-                first ? value->gradient : add_rows(planner, value->width, time, time);
+            plan->adds[i] = !first && node->flags & OP_ADDS_GRADIENT;
+            plan->add[i] = !first && !plan->adds[i];
+            plan->input_gradients[i] = plan->add[i]
+                                           ? add_rows(planner, value->width, time, time)
+                                           : value->gradient;
         }
     }
 }

@@ -32,7 +32,8 @@ enum op_flags {
     OP_DEFERS_GRADIENT = 16,
     /* y is the sum of the inputs: forward may be given y == x[0] or y == x[1], and
      * backward any dx[i] == dy. */
-    OP_SUM = 32
+    OP_SUM = 32,
+    OP_ADDS_GRADIENT = 64 /* backward obeys call->dx_adds */
 };
 
 /* A tensor of parameters: where it lies in the flat buffers, and how. */
@@ -87,6 +88,7 @@ struct op_call {
     /* backward only; what backward needs not (see op_flags) may be overwritten by now */
     const real *dy;                    /* [rows, width] */
     real *dx[LAYER_MAX_INPUTS];        /* to be written; NULL: not wanted */
+    bool dx_adds[LAYER_MAX_INPUTS];    /* OP_ADDS_GRADIENT: dx is to be added to */
     real *gradients[LAYER_MAX_PARAMS]; /* to be written with the sum over the rows */
 };
 

@@ -59,13 +59,13 @@ static void backward(const struct node *node, const struct op_call *call)
         column_sum(call->dy, call->rows * (node->width / conv->filters), conv->filters,
                    call->gradients[BIAS]);
     if (call->dx[0])
-        conv_backward_data(conv, call->rows, call->dy, call->params[WEIGHT], call->dx[0],
-                           call->scratch);
+        conv_backward_data(conv, call->rows, call->dy, call->params[WEIGHT],
+                           call->dx_adds[0], call->dx[0], call->scratch);
 }
 
 const struct op OP_SYMBOL(conv1d) = {
     .name = "conv1d",
-    .flags = OP_NEEDS_INPUT,
+    .flags = OP_NEEDS_INPUT | OP_ADDS_GRADIENT,
     .config_size = sizeof(struct conv),
     .plan = conv1d_plan,
     .forward = forward,
@@ -74,7 +74,7 @@ const struct op OP_SYMBOL(conv1d) = {
 
 const struct op OP_SYMBOL(conv2d) = {
     .name = "conv2d",
-    .flags = OP_NEEDS_INPUT,
+    .flags = OP_NEEDS_INPUT | OP_ADDS_GRADIENT,
     .config_size = sizeof(struct conv),
     .plan = conv2d_plan,
     .forward = forward,

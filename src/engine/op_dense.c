@@ -96,7 +96,7 @@ static void dense_backward(const struct node *node, const struct op_call *call)
             .lda = config->out,
             .b = call->params[WEIGHT],
             .ldb = config->transposed ? config->in : config->out,
-            .beta = 0,
+            .beta = call->dx_adds[0],
             .c = call->dx[0],
             .ldc = config->in,
         });
@@ -112,7 +112,7 @@ static void dense_gradient_rows(const struct node *node,
 
 const struct op OP_SYMBOL(dense) = {
     .name = "dense",
-    .flags = OP_NEEDS_INPUT | OP_DEFERS_GRADIENT,
+    .flags = OP_NEEDS_INPUT | OP_DEFERS_GRADIENT | OP_ADDS_GRADIENT,
     .config_size = sizeof(struct dense_config),
     .plan = dense_plan,
     .forward = dense_forward,

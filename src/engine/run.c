@@ -37,6 +37,7 @@ static void prepare_call(struct run *run, int n)
     for (int i = 0; i < node->input_count; i++) {
         call->x[i] = place(run, graph->values[value_of(node->inputs[i])].output);
         call->dx[i] = place(run, plan->input_gradients[i]);
+        call->dx_adds[i] = plan->adds[i];
     }
     call->y = place(run, value->output);
     call->dy = place(run, value->gradient);

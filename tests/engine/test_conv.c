@@ -115,9 +115,13 @@ static void check(const struct conv *conv, struct rng *rng)
     conv_forward(conv, IMAGES, x, w, optional, y, scratch);
     conv_forward_reference(conv, IMAGES, x, w, optional, expected_y);
     expect_near(conv, "y", y, expected_y, y_count, taps * conv->channels);
-    conv_backward_data(conv, IMAGES, dy, w, dx, scratch);
+    conv_backward_data(conv, IMAGES, dy, w, false, dx, scratch);
     conv_backward_data_reference(conv, IMAGES, dy, w, expected_dx);
     expect_near(conv, "dx", dx, expected_dx, x_count, taps * conv->filters);
+    conv_backward_data(conv, IMAGES, dy, w, true, dx, scratch);
+    for (size_t i = 0; i < x_count; i++)
+        expected_dx[i] *= 2;
+    expect_near(conv, "added dx", dx, expected_dx, x_count, 2 * taps * conv->filters);
     conv_backward_weights(conv, IMAGES, x, dy, dw, scratch);
     conv_backward_weights_reference(conv, IMAGES, x, dy, expected_dw);
     expect_near(conv, "dw", dw, expected_dw, w_count,
