@@ -64,12 +64,12 @@ static void mix(float *x, const float *other, float share, size_t count)
 static void fill_mixed(const struct augmented_rows *rows, size_t first, size_t count,
                        float *ret_x, void *ret_target)
 {
-    size_t width = image_numbers(rows->spec),
-           total = pipeline_rows(rows->pipeline, IN_TRAIN);
+    size_t width = image_numbers(rows->spec);
+    size_t total = pipeline_rows(rows->pipeline, IN_TRAIN);
     size_t target_width = (size_t)rows->spec->features.target_width;
     bool is_number = rows->spec->features.target == TARGET_NUMBER;
     float *numbers = is_number ? ret_target : NULL;
-    struct mixed_label *labels = is_number ? NULL : ret_target;
+    struct mixed_label *labels = ret_target;
     struct row row = {.x = ret_x, .numbers = numbers};
     fill_row(rows, first, &row);
     for (size_t i = 0; i < count; i++) {
@@ -83,7 +83,7 @@ static void fill_mixed(const struct augmented_rows *rows, size_t first, size_t c
         float share =
             (float)augment_mixup_share(rows->spec->augmentation.mixup_alpha, &draw);
         mix(row.x, next.x, share, width);
-        if (numbers)
+        if (is_number)
             mix(row.numbers, next.numbers, share, target_width);
         else
             labels[i] = (struct mixed_label){row.label, next.label, share};

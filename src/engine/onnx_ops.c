@@ -234,9 +234,9 @@ static struct onnx_value emit_sinusoidal_positions(struct onnx_graph *graph,
         return layer->inputs[0];
     }
     for (size_t i = 0; i < positions * width; i++) {
-        size_t j = i % width;
+        size_t position = i / width, j = i % width;
         double angle =
-            (double)(i / width) * pow(10000, -(double)(j - j % 2) / (double)width);
+            (double)position * pow(10000, -(double)(j - j % 2) / (double)width);
         table[i] = (float)(j % 2 == 0 ? sin(angle) : cos(angle));
     }
     struct onnx_value constant = onnx_constant(graph, ONNX_FLOAT, shape->dims, 2, table,
