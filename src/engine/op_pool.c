@@ -33,33 +33,23 @@ typedef __typeof__((real_lanes){0} > (real_lanes){0}) mask_lanes;
 
 /* Macros, because a function must not return vectors that the baseline does not have. */
 #define LANES_AT(x) (*(const real_lanes *)(x))
-#define LANES_CHOOSE(mask, yes, no)                                                      \
-    ((real_lanes)(((mask) & (mask_lanes)(yes)) | (~(mask) & (mask_lanes)(no))))
 
-/* NaN wins, so that it is not lost. */
-MULTIVERSION static void find_largest(const struct view *v, const real *x, real *y)
+/*
+ * NaN wins, so that it is not lost. A plain loop over channels: gcc takes comparisons of
+ * its vectors apart where NaN is asked for as well, and a pooling then costs a tenth of a
+ * small network of convolutions.
+ */
+MULTIVERSION static void find_largest(const struct view *v, const real *restrict x,
+                                      real *restrict y)
 {
-    size_t c = 0;
     x += v->first;
-    for (; c + LANES <= v->channels; c += LANES) {
-        real_lanes most = LANES_AT(x + c);
-        for (size_t i = 0; i < v->rows; i++) {
-            for (size_t j = 0; j < v->columns; j++) {
-                real_lanes other = LANES_AT(x + c + i * v->row + j * v->pixel);
-                most = LANES_CHOOSE((other > most) | (other != other), other, most);
-            }
+    memcpy(y, x, v->channels * sizeof(real));
+    for (size_t i = 0; i < v->rows; i++) {
+        for (size_t j = 0; j < v->columns; j++) {
+            const real *restrict other = x + i * v->row + j * v->pixel;
+            for (size_t c = 0; c < v->channels; c++)
+                y[c] = (other[c] > y[c]) | (other[c] != other[c]) ? other[c] : y[c];
         }
-        *(real_lanes *)(y + c) = most;
-    }
-    for (; c < v->channels; c++) {
-        real most = x[c];
-        for (size_t i = 0; i < v->rows; i++) {
-            for (size_t j = 0; j < v->columns; j++) {
-                real other = x[c + i * v->row + j * v->pixel];
-                most = other > most || other != other ? other : most;
-            }
-        }
-        y[c] = most;
     }
 }
 
