@@ -10,16 +10,9 @@
 #define BLOCK_REALS 4096 /* of x: a part of the first-level cache */
 #define CHAINS 4         /* sums at once, so that one does not wait for the last */
 
-/* What comparing lanes gives: all bits set where it is true. */
-typedef __typeof__((real_lanes){0} > (real_lanes){0}) mask_lanes;
-
 /* Macros, because a function must not return vectors that the baseline does not have. */
 #define AT(x) (*(const real_lanes *)(x))
 #define PUT(x, value) (*(real_lanes *)(x) = (value))
-
-/* dy where y = d factor + offset is above 0. */
-#define PASSED(d, dy, factor, offset)                                                    \
-    ((real_lanes)((mask_lanes)(dy) & ((d) * (factor) + (offset) > 0)))
 
 /* Rows of a block: few where they are long, and at least some. */
 static size_t block_rows(size_t units, size_t left)
@@ -114,7 +107,7 @@ void channel_moments(const real *x, size_t rows, size_t units, real *mean,
 
 static inline __attribute__((always_inline)) void
 normalize_block(const real *x, size_t rows, size_t units,
-                const struct channel_affine *affine, bool relu, real *y)
+                const struct channel_affine *affine, real *y)
 {
     size_t u = 0;
     for (; u + LANES <= units; u += LANES) {
@@ -122,8 +115,6 @@ normalize_block(const real *x, size_t rows, size_t units,
         real_lanes offset = AT(affine->offset + u);
         for (size_t r = 0; r < rows; r++) {
             real_lanes value = (AT(x + r * units + u) - mean) * factor + offset;
-            if (relu)
-                value = (real_lanes)((mask_lanes)value & ~(value < 0));
             PUT(y + r * units + u, value);
         }
     }
@@ -131,21 +122,15 @@ normalize_block(const real *x, size_t rows, size_t units,
         for (size_t r = 0; r < rows; r++) {
             real value = (x[r * units + u] - affine->mean[u]) * affine->factor[u] +
                          affine->offset[u];
-            y[r * units + u] = relu && value < 0 ? 0 : value;
+            y[r * units + u] = value;
         }
     }
 }
 
-MULTIVERSION static void normalize_plain(const real *x, size_t rows, size_t units,
-                                         const struct channel_affine *affine, real *y)
-{
-    normalize_block(x, rows, units, affine, false, y);
-}
-
-MULTIVERSION static void normalize_relu(const real *x, size_t rows, size_t units,
+MULTIVERSION static void normalize_rows(const real *x, size_t rows, size_t units,
                                         const struct channel_affine *affine, real *y)
 {
-    normalize_block(x, rows, units, affine, true, y);
+    normalize_block(x, rows, units, affine, y);
 }
 
 void channel_normalize(const real *x, size_t rows, size_t units,
@@ -153,38 +138,32 @@ void channel_normalize(const real *x, size_t rows, size_t units,
 {
     for (size_t done = 0, count; done < rows; done += count) {
         count = block_rows(units, rows - done);
-        (affine->relu ? normalize_relu : normalize_plain)(x + done * units, count, units,
-                                                          affine, y + done * units);
+        normalize_rows(x + done * units, count, units, affine, y + done * units);
     }
 }
 
 /* ---- gradients ---- */
 
 static inline __attribute__((always_inline)) void
-products_block(const real *x, const real *dy, size_t rows, size_t units,
-               const struct channel_affine *affine, bool relu, real *sum, real *product)
+products_block(const real *x, const real *dy, size_t rows, size_t units, const real *mean,
+               real *sum, real *product)
 {
     size_t u = 0;
     for (; u + LANES <= units; u += LANES) {
         real_lanes sums[CHAINS] = {{0}}, products[CHAINS] = {{0}};
-        real_lanes mean = AT(affine->mean + u), factor = AT(affine->factor + u);
-        real_lanes offset = AT(affine->offset + u);
+        real_lanes middle = AT(mean + u);
         size_t r = 0;
         for (; r + CHAINS <= rows; r += CHAINS) {
 #pragma GCC unroll 4
             for (size_t chain = 0; chain < CHAINS; chain++) {
                 size_t from = (r + chain) * units + u;
-                real_lanes d = AT(x + from) - mean, g = AT(dy + from);
-                if (relu)
-                    g = PASSED(d, g, factor, offset);
+                real_lanes d = AT(x + from) - middle, g = AT(dy + from);
                 sums[chain] += g;
                 products[chain] += g * d;
             }
         }
         for (; r < rows; r++) {
-            real_lanes d = AT(x + r * units + u) - mean, g = AT(dy + r * units + u);
-            if (relu)
-                g = PASSED(d, g, factor, offset);
+            real_lanes d = AT(x + r * units + u) - middle, g = AT(dy + r * units + u);
             sums[0] += g;
             products[0] += g * d;
         }
@@ -195,9 +174,7 @@ products_block(const real *x, const real *dy, size_t rows, size_t units,
     for (; u < units; u++) {
         real total = 0, weighted = 0;
         for (size_t r = 0; r < rows; r++) {
-            real d = x[r * units + u] - affine->mean[u], g = dy[r * units + u];
-            if (relu && !(d * affine->factor[u] + affine->offset[u] > 0))
-                g = 0;
+            real d = x[r * units + u] - mean[u], g = dy[r * units + u];
             total += g;
             weighted += g * d;
         }
@@ -206,84 +183,60 @@ products_block(const real *x, const real *dy, size_t rows, size_t units,
     }
 }
 
-MULTIVERSION static void products_plain(const real *x, const real *dy, size_t rows,
-                                        size_t units, const struct channel_affine *affine,
-                                        real *sum, real *product)
+MULTIVERSION static void products_rows(const real *x, const real *dy, size_t rows,
+                                       size_t units, const real *mean, real *sum,
+                                       real *product)
 {
-    products_block(x, dy, rows, units, affine, false, sum, product);
-}
-
-MULTIVERSION static void products_relu(const real *x, const real *dy, size_t rows,
-                                       size_t units, const struct channel_affine *affine,
-                                       real *sum, real *product)
-{
-    products_block(x, dy, rows, units, affine, true, sum, product);
+    products_block(x, dy, rows, units, mean, sum, product);
 }
 
 void channel_products(const real *x, const real *dy, size_t rows, size_t units,
-                      const struct channel_affine *affine, real *ret_sum,
-                      real *ret_product)
+                      const real *mean, real *ret_sum, real *ret_product)
 {
     memset(ret_sum, 0, units * sizeof(real));
     memset(ret_product, 0, units * sizeof(real));
     for (size_t done = 0, count; done < rows; done += count) {
         count = block_rows(units, rows - done);
-        (affine->relu ? products_relu : products_plain)(x + done * units,
-                                                        dy + done * units, count, units,
-                                                        affine, ret_sum, ret_product);
+        products_rows(x + done * units, dy + done * units, count, units, mean, ret_sum,
+                      ret_product);
     }
 }
 
 static inline __attribute__((always_inline)) void
-gradient_block(const real *x, const real *dy, size_t rows, size_t units,
-               const struct channel_affine *affine, const struct channel_slopes *slopes,
-               bool relu, real *dx)
+gradient_block(const real *x, const real *dy, size_t rows, size_t units, const real *mean,
+               const struct channel_slopes *slopes, real *dx)
 {
     size_t u = 0;
     for (; u + LANES <= units; u += LANES) {
-        real_lanes mean = AT(affine->mean + u), factor = AT(affine->factor + u);
-        real_lanes offset = AT(affine->offset + u);
+        real_lanes middle = AT(mean + u);
         real_lanes a = AT(slopes->a + u), b = AT(slopes->b + u), c = AT(slopes->c + u);
         for (size_t r = 0; r < rows; r++) {
             size_t from = r * units + u;
-            real_lanes d = AT(x + from) - mean, g = AT(dy + from);
-            if (relu)
-                g = PASSED(d, g, factor, offset);
+            real_lanes d = AT(x + from) - middle, g = AT(dy + from);
             PUT(dx + from, a * g - b - d * c);
         }
     }
     for (; u < units; u++) {
         for (size_t from = u; from < rows * units; from += units) {
-            real d = x[from] - affine->mean[u], g = dy[from];
-            if (relu && !(d * affine->factor[u] + affine->offset[u] > 0))
-                g = 0;
+            real d = x[from] - mean[u], g = dy[from];
             dx[from] = slopes->a[u] * g - slopes->b[u] - d * slopes->c[u];
         }
     }
 }
 
-MULTIVERSION static void gradient_plain(const real *x, const real *dy, size_t rows,
-                                        size_t units, const struct channel_affine *affine,
-                                        const struct channel_slopes *slopes, real *dx)
-{
-    gradient_block(x, dy, rows, units, affine, slopes, false, dx);
-}
-
-MULTIVERSION static void gradient_relu(const real *x, const real *dy, size_t rows,
-                                       size_t units, const struct channel_affine *affine,
+MULTIVERSION static void gradient_rows(const real *x, const real *dy, size_t rows,
+                                       size_t units, const real *mean,
                                        const struct channel_slopes *slopes, real *dx)
 {
-    gradient_block(x, dy, rows, units, affine, slopes, true, dx);
+    gradient_block(x, dy, rows, units, mean, slopes, dx);
 }
 
 void channel_gradient(const real *x, const real *dy, size_t rows, size_t units,
-                      const struct channel_affine *affine,
-                      const struct channel_slopes *slopes, real *dx)
+                      const real *mean, const struct channel_slopes *slopes, real *dx)
 {
     for (size_t done = 0, count; done < rows; done += count) {
         count = block_rows(units, rows - done);
-        (affine->relu ? gradient_relu
-                      : gradient_plain)(x + done * units, dy + done * units, count, units,
-                                        affine, slopes, dx + done * units);
+        gradient_rows(x + done * units, dy + done * units, count, units, mean, slopes,
+                      dx + done * units);
     }
 }

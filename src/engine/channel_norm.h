@@ -2,21 +2,17 @@
  * The passes over memory that batch_norm and group_norm are made of: x is [rows, units],
  * and each unit is treated by itself. Blocks of rows that fit in the first-level cache
  * are read several times while they are there, so each of these is one pass.
- *
- * `relu` says that y goes through max(y, 0): then the gradient of what is below is 0.
  */
 #ifndef BACKPROP_CHANNEL_NORM_H
 #define BACKPROP_CHANNEL_NORM_H
 
 #include "real.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* y = (x - mean) factor + offset, each [units] */
 struct channel_affine {
     const real *mean, *factor, *offset;
-    bool relu;
 };
 
 /*
@@ -32,8 +28,7 @@ void channel_normalize(const real *x, size_t rows, size_t units,
 
 /* sum[u] = the sum of dy, product[u] = the sum of dy (x - mean). */
 void channel_products(const real *x, const real *dy, size_t rows, size_t units,
-                      const struct channel_affine *affine, real *ret_sum,
-                      real *ret_product);
+                      const real *mean, real *ret_sum, real *ret_product);
 
 /* dx = a dy - b - (x - mean) c, each [units]. dx may be dy. */
 struct channel_slopes {
@@ -41,7 +36,6 @@ struct channel_slopes {
 };
 
 void channel_gradient(const real *x, const real *dy, size_t rows, size_t units,
-                      const struct channel_affine *affine,
-                      const struct channel_slopes *slopes, real *dx);
+                      const real *mean, const struct channel_slopes *slopes, real *dx);
 
 #endif

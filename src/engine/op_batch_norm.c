@@ -106,9 +106,7 @@ static void batch_norm_backward(const struct node *node, const struct op_call *c
     real *factor = call->scratch, *shift = factor + units, *slope = shift + units;
     for (size_t u = 0; u < units; u++)
         factor[u] = statistics.r[u] * call->params[WEIGHT][u];
-    struct channel_affine affine = {
-        .mean = statistics.mean, .factor = factor, .offset = call->params[BIAS]};
-    channel_products(call->x[0], call->dy, rows, units, &affine, db, dw);
+    channel_products(call->x[0], call->dy, rows, units, statistics.mean, db, dw);
     update_running(config, call, &statistics, rows);
     for (size_t u = 0; u < units; u++) {
         dw[u] *= statistics.r[u]; /* sum of dy z */
@@ -116,7 +114,7 @@ static void batch_norm_backward(const struct node *node, const struct op_call *c
         slope[u] = factor[u] * statistics.r[u] * dw[u] / (real)rows;
     }
     if (call->dx[0])
-        channel_gradient(call->x[0], call->dy, rows, units, &affine,
+        channel_gradient(call->x[0], call->dy, rows, units, statistics.mean,
                          &(struct channel_slopes){factor, shift, slope}, call->dx[0]);
 }
 

@@ -125,9 +125,7 @@ static void group_norm_backward(const struct node *node, const struct op_call *c
         const real *dy = call->dy + row * node->width;
         const real *statistics = call->saved + row * node->saved_width;
         spread_groups(config, statistics, w, mean, factor);
-        struct channel_affine affine = {
-            .mean = mean, .factor = factor, .offset = call->params[BIAS]};
-        channel_products(x, dy, config->positions, units, &affine, sums, products);
+        channel_products(x, dy, config->positions, units, mean, sums, products);
         for (size_t u = 0; u < units; u++) {
             db[u] += sums[u];
             dw[u] += products[u] * statistics[2 * (u / count) + 1];
@@ -135,7 +133,7 @@ static void group_norm_backward(const struct node *node, const struct op_call *c
         if (!call->dx[0])
             continue;
         find_slopes(config, statistics, w, sums, products, b, c);
-        channel_gradient(x, dy, config->positions, units, &affine,
+        channel_gradient(x, dy, config->positions, units, mean,
                          &(struct channel_slopes){factor, b, c},
                          call->dx[0] + row * node->width);
     }

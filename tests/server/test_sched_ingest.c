@@ -156,6 +156,15 @@ test_waiting_ingests_have_their_turn_and_all_descriptors_are_closed(void **state
     assert_true(open_descriptors() <= before - 2);
 }
 
+/* As many workers as may be run: no more are started, which would open descriptors. */
+static bool workers_are_started(void *context)
+{
+    const struct sched_fixture *f = context;
+    struct sched_stats stats;
+    sched_stats(f->sched, &stats);
+    return stats.ingesting == f->config.max_ingests;
+}
+
 static void test_too_many_ingests_are_refused_at_once(void **state)
 {
     struct sched_fixture *f = *state;
@@ -163,6 +172,7 @@ static void test_too_many_ingests_are_refused_at_once(void **state)
     fixture_start(f);
     for (int i = 0; i < 64; i++)
         assert_int_equal(ask(f, "hang", &results[i]), 0);
+    fixture_wait_until(f, workers_are_started, f);
     int before = open_descriptors();
     assert_int_equal(ask(f, "hang", &results[64]), ERR_BUSY);
     assert_int_equal(results[64].calls, 0);
