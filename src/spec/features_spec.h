@@ -14,10 +14,10 @@
  * it is normalized. Of a table the input is columns of numbers then, and "auto" takes no
  * others.
  *
- * Any other target is a category where its column is one, or where its column holds integers of
- * few values: 20 in a table or where some are negative, FACTS_MAX_CATEGORIES for other
- * labels of arrays. Otherwise it is a number, which is zscore normalized unless its mean
- * and spread are near 0 and 1 already.
+ * Any other target is a category where its column is one, or where its column holds
+ * integers of few values: 20 in a table or where some are negative, FACTS_MAX_CATEGORIES
+ * for other labels of arrays. Otherwise it is a number, which is zscore normalized unless
+ * its mean and spread are near 0 and 1 already.
  */
 #ifndef BACKPROP_FEATURES_SPEC_H
 #define BACKPROP_FEATURES_SPEC_H
