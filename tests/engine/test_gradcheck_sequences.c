@@ -3,7 +3,7 @@
  * loops generate: more than the rows of test_gradcheck.c, which every op has.
  */
 #include "core_fixture.h"
-#include "engine/gradcheck.h"
+#include "gradcheck_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,37 +18,6 @@
 #define TOLERANCE 1e-5
 #define MOST_POSITIONS 9
 #define VOCABULARY 7
-#define MOST_NUMBERS 40 /* of each tensor */
-
-/* Checks all tensors and the input of a model of `rows` rows; the target is made up. */
-static void check(const struct model_spec *model, size_t rows, const double *x,
-                  const char *name)
-{
-    size_t outputs = rows * (size_t)shape_elements(&model->layers[model->output].output);
-    float *target = calloc(outputs, sizeof(float));
-    assert_non_null(target);
-    for (size_t i = 0; i < outputs; i++)
-        target[i] = (float)core_number(i + 100);
-    struct gradcheck_options options = {.model = model,
-                                        .loss = {.type = LOSS_MSE},
-                                        .rows = rows,
-                                        .seed = 7,
-                                        .most_numbers = MOST_NUMBERS};
-    struct gradcheck_tensor *tensors;
-    size_t count;
-    struct error err;
-    error_clear(&err);
-    if (gradcheck(&options, x, target, &tensors, &count, &err) != 0)
-        fail_msg("%s: %s", name, err.text);
-    for (size_t i = 0; i < count; i++) {
-        if (!(tensors[i].largest_error <= TOLERANCE))
-            fail_msg("%s: layer %d %s: relative error %g", name, tensors[i].layer,
-                     tensors[i].name, tensors[i].largest_error);
-        assert_true(tensors[i].checked > 0);
-    }
-    free(tensors);
-    free(target);
-}
 
 static void check_numbers(const char *layers, int64_t positions, int64_t units,
                           size_t rows)
@@ -60,7 +29,7 @@ static void check_numbers(const char *layers, int64_t positions, int64_t units,
     assert_non_null(x);
     for (size_t i = 0; i < count; i++)
         x[i] = 1.5 * core_number(i);
-    check(&model, rows, x, layers);
+    gradcheck_expect(&model, rows, x, TOLERANCE, layers);
     free(x);
     model_spec_release(&model);
 }
@@ -74,7 +43,7 @@ static void check_tokens(const char *layers, int64_t positions, size_t rows)
     assert_non_null(x);
     for (size_t i = 0; i < count; i++)
         x[i] = (double)(i * i % VOCABULARY);
-    check(&model, rows, x, layers);
+    gradcheck_expect(&model, rows, x, TOLERANCE, layers);
     free(x);
     model_spec_release(&model);
 }

@@ -2,7 +2,7 @@
  * attributes: each in a network that trains, with a layer of parameters before it and one
  * behind it. */
 #include "core_fixture.h"
-#include "engine/gradcheck.h"
+#include "gradcheck_fixture.h"
 
 #include "base/rng.h"
 
@@ -19,7 +19,6 @@
 #define TOLERANCE 1e-6
 #define ROWS 2
 #define GENERATED 120
-#define MOST_NUMBERS 12 /* of each tensor that are checked */
 
 static uint32_t pick(struct rng *rng, uint32_t from, uint32_t to)
 {
@@ -30,34 +29,12 @@ static void check(const char *layers, const int64_t dims[SHAPE_MAX_RANK])
 {
     struct model_spec model = core_model(layers, dims);
     size_t inputs = ROWS * (size_t)shape_elements(&model.input);
-    size_t outputs = ROWS * (size_t)shape_elements(&model.layers[model.output].output);
     double *x = malloc(inputs * sizeof(double));
-    float *target = malloc(outputs * sizeof(float));
-    assert_true(x && target);
+    assert_non_null(x);
     for (size_t i = 0; i < inputs; i++)
         x[i] = 1.5 * core_number(i);
-    for (size_t i = 0; i < outputs; i++)
-        target[i] = (float)core_number(i + 100);
-    struct gradcheck_options options = {.model = &model,
-                                        .loss = {.type = LOSS_MSE},
-                                        .rows = ROWS,
-                                        .seed = 7,
-                                        .most_numbers = MOST_NUMBERS};
-    struct gradcheck_tensor *tensors;
-    size_t count;
-    struct error err;
-    error_clear(&err);
-    if (gradcheck(&options, x, target, &tensors, &count, &err) != 0)
-        fail_msg("%s: %s", layers, err.text);
-    for (size_t i = 0; i < count; i++) {
-        if (!(tensors[i].largest_error <= TOLERANCE))
-            fail_msg("%s: layer %d %s: relative error %g", layers, tensors[i].layer,
-                     tensors[i].name, tensors[i].largest_error);
-        assert_true(tensors[i].checked > 0);
-    }
-    free(tensors);
+    gradcheck_expect(&model, ROWS, x, TOLERANCE, layers);
     free(x);
-    free(target);
     model_spec_release(&model);
 }
 
