@@ -12,8 +12,6 @@
 #include "store/datasets.h"
 #include "store/models.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -201,19 +199,6 @@ static int find(struct request *request, struct evaluate_request *evaluation,
 
 /* ---- handing over ---- */
 
-static int open_file(struct request *request, struct evaluate_request *evaluation,
-                     struct error *err)
-{
-    char path[FOLDERS_PATH_SIZE];
-    int rc = folders_path(request_server(request), "datasets",
-                          evaluation->data.file_sha256, path, err);
-    if (rc != 0)
-        return rc;
-    evaluation->fd = open(path, O_RDONLY | O_CLOEXEC);
-    return evaluation->fd >= 0 ? 0
-                               : error_set_errno(err, errno, "cannot open the dataset");
-}
-
 static char *make_task(const struct evaluate_request *evaluation)
 {
     json_t *spec = json_loads(evaluation->model.spec, 0, NULL);
@@ -231,7 +216,8 @@ static char *make_task(const struct evaluate_request *evaluation)
 static int hand_over(struct request *request, struct evaluate_request *evaluation,
                      struct error *err)
 {
-    int rc = open_file(request, evaluation, err);
+    int rc = folders_open_dataset(request_server(request), evaluation->data.file_sha256,
+                                  &evaluation->fd, err);
     char *task = rc == 0 ? make_task(evaluation) : NULL;
     if (rc == 0 && !task)
         rc = error_set(err, ERR_NOMEM, "no memory to evaluate a model");

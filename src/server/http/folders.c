@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -96,4 +97,18 @@ int folders_prepare(struct server *server, struct error *err)
     rc = visit(server, "datasets", drop_orphan, db, err);
     store_read_end(server->store, db);
     return rc;
+}
+
+int folders_open_dataset(const struct server *server, const char *sha256, int *ret_fd,
+                         struct error *err)
+{
+    char path[FOLDERS_PATH_SIZE];
+    int rc = folders_path(server, "datasets", sha256, path, err);
+    if (rc != 0)
+        return rc;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open the dataset");
+    *ret_fd = fd;
+    return 0;
 }

@@ -23,4 +23,8 @@ int folders_path(const struct server *server, const char *folder, const char *na
 void folders_drop_dataset(const struct server *server, struct db *db,
                           const char *file_sha256);
 
+/* The file of the dataset with that digest, open for reading; the caller closes it. */
+int folders_open_dataset(const struct server *server, const char *sha256, int *ret_fd,
+                         struct error *err) __attribute__((warn_unused_result));
+
 #endif

@@ -9,8 +9,6 @@
 #include "route.h"
 #include "store/datasets.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
 static void reply_report(void *context, int rc, const char *json, size_t length,
@@ -30,18 +28,14 @@ static int open_dataset(struct request *request, const struct job_spec *spec,
                         struct dataset_row *ret_row, int *ret_fd, struct error *err)
 {
     struct server *server = request_server(request);
-    char path[FOLDERS_PATH_SIZE];
     struct db *db = store_read_begin(server->store, err);
     if (!db)
         return err->code;
     int rc = datasets_get(db, spec->dataset, ret_row, err);
     store_read_end(server->store, db);
     if (rc == 0)
-        rc = folders_path(server, "datasets", ret_row->file_sha256, path, err);
-    if (rc != 0)
-        return rc;
-    *ret_fd = open(path, O_RDONLY | O_CLOEXEC);
-    return *ret_fd >= 0 ? 0 : error_set_errno(err, errno, "cannot open the dataset");
+        rc = folders_open_dataset(server, ret_row->file_sha256, ret_fd, err);
+    return rc;
 }
 
 static char *make_task(const struct job_spec *spec, const char *facts)
