@@ -32,6 +32,7 @@ struct config {
     int64_t http_threads;
     int64_t max_upload_bytes, max_expanded_bytes;
     bool require_token;
+    char *allow_hosts, *allow_origins; /* lists, see http/site_policy.h; NULL: none */
 
     char *scope, *name; /* token create */
     int64_t expires_days;

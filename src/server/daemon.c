@@ -152,6 +152,8 @@ static void fill_server_config(struct server_config *server, const struct config
     server->listen = config->listen;
     server->data_dir = config->data_dir;
     server->require_token = config->require_token;
+    server->allow_hosts = config->allow_hosts;
+    server->allow_origins = config->allow_origins;
     server->threads = (int)config->http_threads;
     server->max_upload_bytes = (uint64_t)config->max_upload_bytes;
     server->max_expanded_bytes = (uint64_t)config->max_expanded_bytes;
@@ -203,7 +205,7 @@ static void announce(const struct config *config, int port)
     if (address_parse(config->listen, &address, NULL) != 0)
         return; /* it was listened on */
     address.port = port;
-    address_format_url(&address, url, sizeof(url));
+    address_format_url(&address, "http", url, sizeof(url));
     printf("backpropd listening on %s\n", url);
     fflush(stdout);
 }

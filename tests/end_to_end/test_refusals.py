@@ -222,7 +222,8 @@ class RefusalsTest(ServiceTest):
                                 status.split()[1] == "505", status)
 
     def test_an_address_with_a_host_means_its_path(self):
-        for data, expected in ((b"GET http://localhost/livez", "200"), (b"GET HTTP://x/livez", "200"),
+        for data, expected in ((b"GET http://localhost/livez", "200"), (b"GET HTTP://[::1]/livez", "200"),
+                               (b"GET http://evil.example/livez", "421"),
                                (b"GET http://localhost/nothing", "404"), (b"GET http://", "404"),
                                (b"GET http://localhost?x=1", "404"), (b"GET ftp://h/livez", "404")):
             with self.subTest(data=data):

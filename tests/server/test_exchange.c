@@ -156,7 +156,7 @@ static void test_the_table_refuses_what_it_does_not_have(void **state)
 static void test_strangers_hosts_and_origins_are_refused(void **state)
 {
     (void)state;
-    client_expect(&fixture, "GET /echo/a HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403,
+    client_expect(&fixture, "GET /echo/a HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421,
                   "host_not_allowed");
     client_expect(&fixture,
                   "POST /length HTTP/1.1\r\n" HOST "Origin: http://evil.example\r\n"

@@ -56,7 +56,8 @@ bool address_is_loopback(const char *host)
     if (inet_pton(AF_INET, host, &four) == 1)
         return ntohl(four.s_addr) >> 24 == 127;
     if (inet_pton(AF_INET6, host, &six) == 1)
-        return IN6_IS_ADDR_LOOPBACK(&six);
+        return IN6_IS_ADDR_LOOPBACK(&six) ||
+               (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == 127);
     return strcasecmp(host, "localhost") == 0;
 }
 
@@ -67,23 +68,10 @@ bool http_is_loopback(const char *listen)
            address_is_loopback(address.host);
 }
 
-void address_format_url(const struct address *address, char *ret_url, unsigned size)
+void address_format_url(const struct address *address, const char *scheme, char *ret_url,
+                        unsigned size)
 {
     bool is_ipv6 = strchr(address->host, ':') != NULL;
-    snprintf(ret_url, size, "http://%s%s%s:%d", is_ipv6 ? "[" : "", address->host,
+    snprintf(ret_url, size, "%s://%s%s%s:%d", scheme, is_ipv6 ? "[" : "", address->host,
              is_ipv6 ? "]" : "", address->port);
-}
-
-bool address_allows_host(const char *listen_host, const char *host_header)
-{
-    struct address named;
-    if (address_parse(host_header, &named, NULL) != 0)
-        return false;
-    return address_is_loopback(named.host) || strcasecmp(named.host, listen_host) == 0;
-}
-
-bool address_is_same_origin(const char *origin, const char *host_header)
-{
-    const char *authority = strstr(origin, "://");
-    return authority && strcasecmp(authority + 3, host_header) == 0;
 }

@@ -4,6 +4,7 @@
 #include "auth.h"
 #include "listener.h"
 #include "reply.h"
+#include "site_policy.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,32 +21,6 @@ static bool check_running(struct request *request)
     reply_add_header(request, "Connection", "close");
     reply_problem(request, 503, "shutting_down", "the server is shutting down");
     return false;
-}
-
-static bool is_state_changing(const char *method)
-{
-    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;
-}
-
-static bool check_source(struct request *request, const char *method)
-{
-    const struct http_listener *listener = request->listener;
-    const char *host = request_header(request, "Host");
-    if (listener->is_loopback && host &&
-        !address_allows_host(listener->address.host, host)) {
-        reply_problem(
-            request, 403, "host_not_allowed",
-            "expected localhost or a loopback address as Host, found \"%.100s\"", host);
-        return false;
-    }
-    const char *origin = request_header(request, "Origin");
-    if (origin && is_state_changing(method) &&
-        !(host && address_is_same_origin(origin, host))) {
-        reply_problem(request, 403, "origin_not_allowed",
-                      "pages of other origins may not change anything here");
-        return false;
-    }
-    return true;
 }
 
 static bool check_route(struct request *request, const char *method)
@@ -154,7 +129,7 @@ void admission_check(struct request *request, const char *method)
     request->body_announced = announced_length(request);
     request->body_is_chunked = request_header(request, "Transfer-Encoding") != NULL;
     request->body_expected = request->body_announced > 0 || request->body_is_chunked;
-    if (!check_running(request) || !check_source(request, method) ||
+    if (!check_running(request) || !site_policy_check(request, method) ||
         !check_route(request, method) ||
         !auth_check(request->listener->auth, request, request->match.route->scope) ||
         !check_query(request) || !check_body(request))

@@ -13,8 +13,10 @@
 #include "counters.h"
 #include "exchange.h"
 #include "folders.h"
+#include "site_policy.h"
 #include "watch.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -66,8 +68,10 @@ static int bind_socket(const struct addrinfo *info, struct error *err)
     return rc;
 }
 
-/* The port that the system chose. */
-static int read_port(int fd, int *ret_port, struct error *err)
+/* The port that the system chose. A name such as localhost leads where the system's files
+ * say: without tokens it must have led to a loopback address. */
+static int read_port(const struct http_listener *listener, int fd, int *ret_port,
+                     struct error *err)
 {
     union {
         struct sockaddr any;
@@ -78,13 +82,24 @@ static int read_port(int fd, int *ret_port, struct error *err)
     if (getsockname(fd, &bound.any, &size) != 0)
         return error_set_errno(err, errno, "cannot read the socket's port");
     bool is_ipv6 = bound.any.sa_family == AF_INET6;
+    char number[INET6_ADDRSTRLEN] = "";
+    inet_ntop(bound.any.sa_family,
+              is_ipv6 ? (const void *)&bound.six.sin6_addr
+                      : (const void *)&bound.four.sin_addr,
+              number, sizeof(number));
+    if (!listener->auth_required && !address_is_loopback(number))
+        return error_set(err, ERR_CONFLICT,
+                         "%.100s is %s here, which other machines can reach: name a "
+                         "loopback address, or --require-token",
+                         listener->address.host, number);
     *ret_port = ntohs(is_ipv6 ? bound.six.sin6_port : bound.four.sin_port);
     return 0;
 }
 
-static int open_socket(const struct address *address, int *ret_fd, int *ret_port,
+static int open_socket(const struct http_listener *listener, int *ret_fd, int *ret_port,
                        struct error *err)
 {
+    const struct address *address = &listener->address;
     char port[8];
     snprintf(port, sizeof(port), "%d", address->port);
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -98,7 +113,7 @@ static int open_socket(const struct address *address, int *ret_fd, int *ret_port
     freeaddrinfo(info);
     if (fd < 0)
         return fd;
-    int rc = read_port(fd, ret_port, err);
+    int rc = read_port(listener, fd, ret_port, err);
     if (rc != 0)
         io_close(&fd);
     else
@@ -163,6 +178,9 @@ static int set_up(struct http_listener *listener, struct error *err)
     if (listener->address.port < 0)
         return error_set(err, ERR_INVALID, "expected host:port, found \"%.100s\"",
                          config->listen);
+    rc = site_policy_check_lists(config->allow_hosts, config->allow_origins, err);
+    if (rc != 0)
+        return rc;
     listener->is_loopback = address_is_loopback(listener->address.host);
     listener->auth_required = config->require_token || !listener->is_loopback;
     listener->auth = auth_new(listener->server->store, listener->auth_required);
@@ -188,7 +206,7 @@ int http_listen(struct server *server, struct http_listener **ret_listener, int 
     int port = 0;
     int rc = set_up(listener, err);
     if (rc == 0)
-        rc = open_socket(&listener->address, &fd, &port, err);
+        rc = open_socket(listener, &fd, &port, err);
     server->listener = listener;
     if (rc == 0)
         rc = start_daemon(listener, fd, err);

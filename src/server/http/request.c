@@ -12,22 +12,33 @@
 #include <strings.h>
 
 /* A client that takes the server for a proxy names the whole address ("http://host/path",
- * RFC 9112 section 3.2.2); the path is meant. Which host may be named, address.h checks
- * by the Host header, which must be there as well. */
-static const char *skip_authority(const char *uri)
+ * RFC 9112 section 3.2.2); the path is meant. *ret_authority is "host" and its length, 0
+ * without one; site_policy.h checks it like the Host header. */
+static const char *skip_authority(const char *uri, const char **ret_authority,
+                                  size_t *ret_length)
 {
-    static const char scheme[] = "http://";
-    if (strncasecmp(uri, scheme, sizeof(scheme) - 1) != 0)
-        return uri;
-    uri += sizeof(scheme) - 1;
-    return uri + strcspn(uri, "/?");
+    static const char *const schemes[] = {"http://", "https://"};
+    *ret_authority = uri;
+    *ret_length = 0;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t length = strlen(schemes[i]);
+        if (strncasecmp(uri, schemes[i], length) != 0)
+            continue;
+        *ret_authority = uri + length;
+        *ret_length = strcspn(uri + length, "/?");
+        return uri + length + *ret_length;
+    }
+    return uri;
 }
 
 struct request *request_new(struct http_listener *listener, const char *uri)
 {
-    uri = skip_authority(uri);
+    const char *authority;
+    size_t authority_length;
+    uri = skip_authority(uri, &authority, &authority_length);
     size_t length = strlen(uri);
-    struct request *request = mem_alloc(sizeof(*request) + length + 1);
+    struct request *request =
+        mem_alloc(sizeof(*request) + length + 1 + authority_length + 1);
     if (!request)
         return NULL;
     request->server = listener->server;
@@ -38,6 +49,10 @@ struct request *request_new(struct http_listener *listener, const char *uri)
     pthread_mutex_init(&request->lock, NULL);
     buffer_init(&request->body, 0);
     memcpy(request->uri, uri, length + 1);
+    if (authority_length > 0) {
+        memcpy(request->uri + length + 1, authority, authority_length);
+        request->authority = request->uri + length + 1; /* mem_alloc gave zeros */
+    }
     char *mark = strchr(request->uri, '?');
     if (mark) {
         *mark = '\0';

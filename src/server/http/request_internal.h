@@ -73,8 +73,9 @@ struct request {
     bool replied;
     struct reply reply;
 
-    char *query_text; /* into uri, or NULL */
-    char uri[];       /* as it came; the path ends in a NUL where the '?' was */
+    char *query_text;      /* into uri, or NULL */
+    const char *authority; /* behind it: of "http://host:port/path"; NULL: none */
+    char uri[];            /* as it came; the path ends in a NUL where the '?' was */
 };
 
 /* A new request for a URI as it came in the request line. NULL without memory. */

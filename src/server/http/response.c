@@ -8,6 +8,20 @@
 
 #define REQUEST_ID_HEADER "X-Request-Id"
 
+/* Of every reply, errors and files too, unless it has its own: nothing is guessed,
+ * framed, kept or told to other sites. */
+static const struct {
+    const char *name, *value;
+} standing_headers[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {"Cache-Control", "no-store"},
+};
+
+#define STANDING_COUNT (sizeof(standing_headers) / sizeof(standing_headers[0]))
+
 static bool has_header(const struct reply *reply, const char *name)
 {
     for (int i = 0; i < reply->header_count; i++)
@@ -45,9 +59,10 @@ enum MHD_Result response_queue(struct request *request)
     if (!response)
         return MHD_NO;
     MHD_add_response_header(response, REQUEST_ID_HEADER, request->id);
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    if (!has_header(reply, "Cache-Control"))
-        MHD_add_response_header(response, "Cache-Control", "no-store");
+    for (size_t i = 0; i < STANDING_COUNT; i++)
+        if (!has_header(reply, standing_headers[i].name))
+            MHD_add_response_header(response, standing_headers[i].name,
+                                    standing_headers[i].value);
     if (reply->content_type)
         MHD_add_response_header(response, "Content-Type", reply->content_type);
     for (int i = 0; i < reply->header_count; i++)
@@ -67,8 +82,10 @@ void response_render(const struct request *request, struct buffer *buffer)
                   problem_status_phrase(reply->status));
     buffer_printf(buffer, "Content-Length: %zu\r\n" REQUEST_ID_HEADER ": %s\r\n",
                   reply->length, request->id);
-    buffer_append_string(buffer, "X-Content-Type-Options: nosniff\r\n"
-                                 "Cache-Control: no-store\r\n");
+    for (size_t i = 0; i < STANDING_COUNT; i++)
+        if (!has_header(reply, standing_headers[i].name))
+            buffer_printf(buffer, "%s: %s\r\n", standing_headers[i].name,
+                          standing_headers[i].value);
     if (reply->content_type)
         buffer_printf(buffer, "Content-Type: %s\r\n", reply->content_type);
     for (int i = 0; i < reply->header_count; i++)

@@ -21,7 +21,8 @@ struct server_config {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0" */
     const char *data_dir;
     bool require_token;
-    int threads; /* of the HTTP pool */
+    const char *allow_hosts, *allow_origins; /* see site_policy.h; NULL: none */
+    int threads;                             /* of the HTTP pool */
     uint64_t max_upload_bytes;
     uint64_t max_expanded_bytes; /* of compressed uploads */
     int slots;

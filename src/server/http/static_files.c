@@ -75,10 +75,8 @@ static void reply_file(struct request *request, const char *name)
     reply_add_header(request, "ETag", etag);
     reply_add_header(request, "Cache-Control", "no-cache");
     const char *type = content_type(name);
-    if (strncmp(type, "text/html", 9) == 0) {
+    if (strncmp(type, "text/html", 9) == 0)
         reply_add_header(request, "Content-Security-Policy", CONTENT_SECURITY_POLICY);
-        reply_add_header(request, "Referrer-Policy", "no-referrer");
-    }
     if (entity_tag_is_known(request_header(request, "If-None-Match"), etag))
         reply_empty(request, 304);
     else
