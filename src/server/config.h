@@ -26,13 +26,13 @@ struct config {
     char *data_dir; /* the strings are owned */
     char *listen;
     char *worker_path; /* NULL: beside this program */
-    char *log_level;
+    char *log_level, *log_format;
     char *file;      /* NULL: none */
     int64_t workers; /* slots; 0: the number of cores */
     int64_t http_threads;
     int64_t max_upload_bytes, max_expanded_bytes;
-    bool require_token;
     char *allow_hosts, *allow_origins; /* lists, see http/site_policy.h; NULL: none */
+    bool require_token, access_log;
 
     char *scope, *name; /* token create */
     int64_t expires_days;

@@ -48,15 +48,24 @@ static void job_changed(void *context, const char *job_id)
 
 static int set_log_level(const char *name, struct error *err)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (int level = LOG_DEBUG; level <= LOG_ERROR; level++)
-        if (strcmp(names[level], name) == 0) {
-            log_set_level((enum log_level)level);
+    for (enum log_level level = LOG_DEBUG; level < LOG_LEVEL_COUNT; level++)
+        if (strcmp(log_level_name(level), name) == 0) {
+            log_set_level(level);
             return 0;
         }
     return error_set(err, ERR_INVALID,
                      "--log-level: expected debug, info, warn or error, found \"%.40s\"",
                      name);
+}
+
+static int set_log_format(const char *name, struct error *err)
+{
+    bool json = strcmp(name, "json") == 0;
+    if (!json && strcmp(name, "logfmt") != 0)
+        return error_set(err, ERR_INVALID,
+                         "--log-format: expected logfmt or json, found \"%.40s\"", name);
+    log_set_format(json ? LOG_JSON : LOG_LOGFMT);
+    return 0;
 }
 
 /* As many descriptors as the system gives: connections, workers and uploads need them. */
@@ -154,6 +163,7 @@ static void fill_server_config(struct server_config *server, const struct config
     server->require_token = config->require_token;
     server->allow_hosts = config->allow_hosts;
     server->allow_origins = config->allow_origins;
+    server->access_log = config->access_log;
     server->threads = (int)config->http_threads;
     server->max_upload_bytes = (uint64_t)config->max_upload_bytes;
     server->max_expanded_bytes = (uint64_t)config->max_expanded_bytes;
@@ -214,6 +224,8 @@ int daemon_run(const struct config *config, struct error *err)
 {
     struct daemon daemon = {0};
     int rc = set_log_level(config->log_level, err);
+    if (rc == 0)
+        rc = set_log_format(config->log_format, err);
     if (rc != 0)
         return rc;
     raise_descriptor_limit();

@@ -62,6 +62,21 @@ int events_append(struct db *db, const char *job_id, int64_t time_us, const char
     return rc;
 }
 
+int events_name_request(struct db *db, const char *job_id, const char *request_id,
+                        struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "WITH owner AS (SELECT number FROM jobs WHERE id = :job)"
+                " UPDATE events SET data = json_set(data, '$.request_id', :request)"
+                " WHERE job = (SELECT number FROM owner) AND sequence ="
+                " (SELECT max(sequence) FROM events WHERE job ="
+                " (SELECT number FROM owner))");
+    query_bind_text(&q, ":job", job_id);
+    query_bind_text(&q, ":request", request_id);
+    return query_run(&q, err);
+}
+
 int events_list(struct db *db, const char *job_id, int64_t after, int limit,
                 struct event_row **ret_rows, size_t *ret_count, bool *ret_has_more,
                 struct error *err)

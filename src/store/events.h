@@ -22,6 +22,11 @@ int events_append(struct db *db, const char *job_id, int64_t time_us, const char
                   const char *message, const char *data, int64_t *ret_sequence,
                   struct error *err);
 
+/* Writes into the job's newest event which request it came from: {…, "request_id"}. In
+ * the same write as the event. */
+int events_name_request(struct db *db, const char *job_id, const char *request_id,
+                        struct error *err) __attribute__((warn_unused_result));
+
 /* Events with sequence > after, oldest first, at most `limit`. */
 int events_list(struct db *db, const char *job_id, int64_t after, int limit,
                 struct event_row **ret_rows, size_t *ret_count, bool *ret_has_more,

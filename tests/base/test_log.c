@@ -5,7 +5,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -93,6 +96,60 @@ static void test_quoted_text_is_cut_to_its_buffer(void **state)
     }
 }
 
+static void test_json_lines_are_objects(void **state)
+{
+    (void)state;
+    char line[LINE_SIZE];
+    log_set_format(LOG_JSON);
+    CAPTURE(log_event(LOG_WARN, "job_failed", "job=%s attempt=%d", "job_1", 2), line);
+    log_set_format(LOG_LOGFMT);
+    assert_memory_equal(line, "{\"ts\":\"20", 9);
+    assert_non_null(strstr(line, "\"level\":\"warn\",\"event\":\"job_failed\","
+                                 "\"job\":\"job_1\",\"attempt\":2}\n"));
+}
+
+static void log_to_journal(void)
+{
+    struct stat file;
+    char stream[64];
+    assert_int_equal(fstat(STDERR_FILENO, &file), 0);
+    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)file.st_dev,
+             (unsigned long long)file.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_set_format(LOG_LOGFMT);
+    log_event(LOG_ERROR, "broken", "a=1");
+    log_event(LOG_WARN, "odd", "a=1");
+    log_set_format(LOG_JSON);
+    log_event(LOG_INFO, "fine", "a=1");
+}
+
+static void test_lines_to_the_journal_have_a_priority(void **state)
+{
+    (void)state;
+    char line[LINE_SIZE];
+    CAPTURE(log_to_journal(), line);
+    assert_memory_equal(line, "<3>ts=", 6);
+    assert_non_null(strstr(line, "\n<4>ts="));
+    assert_non_null(strstr(line, "\n<6>{\"ts\":"));
+    setenv("JOURNAL_STREAM", "1:1", 1); /* of another descriptor */
+    log_set_format(LOG_LOGFMT);
+    CAPTURE(log_event(LOG_ERROR, "broken", "a=1"), line);
+    assert_memory_equal(line, "ts=", 3);
+    unsetenv("JOURNAL_STREAM");
+    log_set_format(LOG_LOGFMT);
+}
+
+static void test_lines_are_counted_by_level(void **state)
+{
+    (void)state;
+    int64_t warned = log_count(LOG_WARN), debugged = log_count(LOG_DEBUG);
+    char line[LINE_SIZE];
+    CAPTURE(log_event(LOG_WARN, "counted", "a=1"), line);
+    CAPTURE(log_event(LOG_DEBUG, "dropped", "a=1"), line);
+    assert_int_equal(log_count(LOG_WARN), warned + 1);
+    assert_int_equal(log_count(LOG_DEBUG), debugged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +158,9 @@ int main(void)
         cmocka_unit_test(test_long_line_is_cut_and_still_ends),
         cmocka_unit_test(test_quoted_text_cannot_forge_a_line),
         cmocka_unit_test(test_quoted_text_is_cut_to_its_buffer),
+        cmocka_unit_test(test_json_lines_are_objects),
+        cmocka_unit_test(test_lines_to_the_journal_have_a_priority),
+        cmocka_unit_test(test_lines_are_counted_by_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,9 +12,9 @@
  */
 #include "exchange.h"
 
+#include "access_log.h"
 #include "admission.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "counters.h"
 #include "listener.h"
 #include "reply.h"
@@ -101,6 +101,7 @@ static uint64_t bytes_left(const struct request *request)
 static enum MHD_Result begin(struct request *request, const char *method)
 {
     request->phase = PHASE_BODY;
+    request_adopt_id(request);
     admission_check(request, method);
     watch_set(request->connection, request->body_expected ? WATCH_RECEIVING : WATCH_BUSY);
     if (!is_replied(request) || !request->body_expected)
@@ -209,16 +210,6 @@ enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection
     return handle(request);
 }
 
-static void log_request(const struct request *request, unsigned status,
-                        int64_t elapsed_ns)
-{
-    enum log_level level = status >= 500 ? LOG_WARN : LOG_DEBUG;
-    const char *route = request->match.route ? request->match.route->pattern : "none";
-    const char *method = request->match.route ? request->match.route->method : "none";
-    log_event(level, "request", "request=%s method=%s route=%s status=%u us=%lld",
-              request->id, method, route, status, (long long)(elapsed_ns / 1000));
-}
-
 void exchange_completed(void *context, struct MHD_Connection *connection,
                         void **request_slot, enum MHD_RequestTerminationCode code)
 {
@@ -233,7 +224,7 @@ void exchange_completed(void *context, struct MHD_Connection *connection,
     unsigned status = sent ? request->reply.status : 0;
     int64_t elapsed = clock_monotonic_ns() - request->started_ns;
     counters_add(listener->counters, request->match.index, status, elapsed);
-    log_request(request, status, elapsed);
+    access_log_write(request, status, elapsed);
     request_free(request);
     atomic_fetch_sub(&listener->open, 1);
 }

@@ -9,6 +9,7 @@
 #include "job_view.h"
 #include "reply.h"
 #include "route.h"
+#include "store/events.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@ static int action_run(struct db *db, struct store_write *write, struct error *er
     enum job_status status;
     int rc = jobs_act(db, action->id, action->kind, clock_wall_us(), &status,
                       &action->changed, err);
+    if (rc == 0 && action->changed)
+        rc = events_name_request(db, action->id, request_id(action->request), err);
     return rc != 0 ? rc : job_view_read(&action->text, db, action->id, err);
 }
 

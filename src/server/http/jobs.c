@@ -18,6 +18,7 @@
 #include "route.h"
 #include "spec/job_spec.h"
 #include "store/datasets.h"
+#include "store/events.h"
 #include "store_reply.h"
 
 #include <stdio.h>
@@ -166,6 +167,9 @@ static int creation_run(struct db *db, struct store_write *write, struct error *
     struct creation *creation = (struct creation *)write;
     int rc = jobs_insert(db, &creation->row, creation->key, creation->body_sha256,
                          creation->existing, err);
+    if (rc == 0 && creation->existing[0] == '\0')
+        rc =
+            events_name_request(db, creation->row.id, request_id(creation->request), err);
     if (rc != 0)
         return rc;
     const char *id =

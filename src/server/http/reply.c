@@ -36,7 +36,7 @@ void reply_add_header(struct request *request, const char *name, const char *val
     struct reply *reply = &request->reply;
     char *copy = reply->header_count < REPLY_MAX_HEADERS ? mem_strdup(value) : NULL;
     if (!copy) {
-        log_event(LOG_ERROR, "reply_header_lost", "request=%s header=%s", request->id,
+        log_event(LOG_ERROR, "reply_header_lost", "request=\"%s\" header=%s", request->id,
                   name);
         return;
     }
@@ -189,7 +189,7 @@ void reply_error(struct request *request, const struct error *err)
         return;
     }
     char quoted[600];
-    log_event(LOG_ERROR, "request_failed", "request=%s code=%s error=%s", request->id,
+    log_event(LOG_ERROR, "request_failed", "request=\"%s\" code=%s error=%s", request->id,
               error_code_name(err->code), log_quote(err->text, quoted, sizeof(quoted)));
     reply_problem(
         request, 500, "internal_error",

@@ -72,6 +72,18 @@ void request_free(struct request *request)
     free(request);
 }
 
+void request_adopt_id(struct request *request)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "0123456789._:-";
+    const char *id = request_header(request, REQUEST_ID_HEADER);
+    if (!id)
+        return;
+    size_t length = strlen(id);
+    if (length > 0 && length < REQUEST_ID_SIZE && strspn(id, allowed) == length)
+        memcpy(request->id, id, length + 1);
+}
+
 struct server *request_server(struct request *request)
 {
     return request->server;

@@ -19,13 +19,15 @@
 #include <stddef.h>
 
 #define ROUTE_MAX_PARAMS 2
+#define REQUEST_ID_SIZE 65
 
 struct route;
 struct request;
 
 struct server *request_server(struct request *request);
 
-/* "req_…": what X-Request-Id of the reply and the log say. */
+/* What X-Request-Id of the reply and the log say: the client's own, or "req_…". Letters,
+ * digits and "._:-". */
 const char *request_id(struct request *request);
 
 /* The value of the n-th {…} in the route's pattern. */

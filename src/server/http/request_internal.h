@@ -22,6 +22,7 @@
 #include <pthread.h>
 
 #define REPLY_MAX_HEADERS 12
+#define REQUEST_ID_HEADER "X-Request-Id"
 
 enum request_phase {
     PHASE_BEGIN,    /* the headers are there */
@@ -66,7 +67,7 @@ struct request {
     uint64_t body_received;  /* bytes, those thrown away too */
     uint64_t lingered;       /* bytes thrown away in PHASE_LINGER */
     int64_t started_ns;
-    char id[ID_SIZE];
+    char id[REQUEST_ID_SIZE];
 
     pthread_mutex_t lock;
     enum request_phase phase;
@@ -80,6 +81,10 @@ struct request {
 
 /* A new request for a URI as it came in the request line. NULL without memory. */
 struct request *request_new(struct http_listener *listener, const char *uri);
+
+/* Takes the identifier that the client or a proxy gave by X-Request-Id, if it is well
+ * formed: 1 to 64 letters, digits, and "._:-". Else it keeps its own. */
+void request_adopt_id(struct request *request);
 
 /* With its upload and reply. */
 void request_free(struct request *request);

@@ -6,8 +6,6 @@
 
 #include <strings.h>
 
-#define REQUEST_ID_HEADER "X-Request-Id"
-
 /* Of every reply, errors and files too, unless it has its own: nothing is guessed,
  * framed, kept or told to other sites. */
 static const struct {

@@ -22,6 +22,7 @@ struct server_config {
     const char *data_dir;
     bool require_token;
     const char *allow_hosts, *allow_origins; /* see site_policy.h; NULL: none */
+    bool access_log;                         /* lines of requests are of level info */
     int threads;                             /* of the HTTP pool */
     uint64_t max_upload_bytes;
     uint64_t max_expanded_bytes; /* of compressed uploads */
