@@ -64,6 +64,7 @@ static const struct failure failures[] = {
     {SQLITE_NOTADB, ERR_CORRUPT, "the store is damaged or is not a database"},
     {SQLITE_BUSY, ERR_BUSY, "the store is busy"},
     {SQLITE_LOCKED, ERR_BUSY, "the store is busy"},
+    {SQLITE_PROTOCOL, ERR_BUSY, "the store is busy"},
     {SQLITE_NOMEM, ERR_NOMEM, "out of memory in the store"},
     {SQLITE_TOOBIG, ERR_TOO_LARGE, "a value is too long for the store"},
     {SQLITE_READONLY, ERR_IO, "the store cannot be written"},
@@ -82,7 +83,8 @@ static bool disk_is_full(sqlite3 *handle, int sqlite_code, int errno_value)
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
         full = full || errno_value == reasons[i] ||
                sqlite3_system_errno(handle) == reasons[i];
-    return full && (sqlite_code & 0xff) == SQLITE_IOERR;
+    int primary = sqlite_code & 0xff;
+    return full && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN);
 }
 
 /* Called straight after what failed: errno counts. */

@@ -64,6 +64,16 @@ static int take_lock(const char *dir, int *ret_fd, struct error *err)
     return 0;
 }
 
+/* A folder that was just made lasts only once the one around it is synced. Where that may
+ * not be read it cannot be synced either, and it is the operator's. */
+static void sync_parent(const char *dir)
+{
+    char *parent = join(dir, "..");
+    if (!parent || io_sync_folder(parent, NULL) < 0)
+        log_event(LOG_DEBUG, "store_parent_not_synced", "at=open");
+    free(parent);
+}
+
 /* Opens the file, brings its schema up to date and clears what
  * a crash left half-written. */
 static int open_database(struct store *store, const char *dir, struct error *err)
@@ -95,6 +105,8 @@ int store_open(const char *dir, struct store **ret_store, struct error *err)
         rc = take_lock(dir, &store->lock_fd, err);
     if (rc == 0)
         rc = open_database(store, dir, err);
+    if (rc == 0)
+        sync_parent(dir);
     if (rc == 0)
         rc = readers_new(store->path, &store->readers, err);
     if (rc == 0)

@@ -32,6 +32,7 @@ struct writer {
     bool stopping;
     /* Of the present WAL, in the file already; the thread's own. */
     int checkpointed_pages;
+    bool tail_in_doubt; /* see write_over_tail(); the thread's own */
 };
 
 static void push(struct queue *queue, struct store_write *write)
@@ -125,9 +126,11 @@ static void run_write(struct db *db, struct store_write *write)
     assert(write->rc <= 0);
     if (write->rc < 0) {
         error_set(&write->error, write->rc, "%s", error_code_name(write->rc));
-        /* Fails only if SQLite has rolled back everything, which the caller checks. */
-        if (db_in_transaction(db) && db_run(db, "ROLLBACK TO write", NULL) < 0)
-            return;
+        /* What cannot be taken back alone takes the group with it: the caller looks. */
+        if (db_in_transaction(db) && db_run(db, "ROLLBACK TO write", NULL) < 0 &&
+            db_in_transaction(db) && db_run(db, "ROLLBACK", NULL) < 0)
+            log_event(LOG_ERROR, "store_rollback_failed", "code=%s",
+                      error_code_name(write->rc));
     }
     if (db_in_transaction(db)) {
         int rc = db_run(db, "RELEASE write", &write->error);
@@ -159,7 +162,28 @@ static int run_group(struct writer *writer, struct store_write *first,
             break;
         push(group, write);
     }
-    return db_run(db, "COMMIT", err);
+    rc = db_run(db, "COMMIT", err);
+    writer->tail_in_doubt = rc < 0;
+    return rc;
+}
+
+/*
+ * A COMMIT that failed at its sync has written all its frames to the WAL. No reader of
+ * this process sees them, and the next COMMIT writes over them; but a process that dies
+ * first would find them whole when it starts again, and what its user was told has failed
+ * would be there. So a small transaction goes over them at once: frames are chained by
+ * their checksums, and what follows another frame than before is no part of the WAL any
+ * more. A failed sync is never just tried again: the kernel may have dropped the pages
+ * and call the next sync of them a success. Whatever is committed next is written anew.
+ */
+static void write_over_tail(struct writer *writer)
+{
+    int rc = db_run(writer->db,
+                    "INSERT INTO meta (key, value) VALUES ('failed_commits', '1')"
+                    " ON CONFLICT (key) DO UPDATE"
+                    " SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)",
+                    NULL);
+    writer->tail_in_doubt = rc < 0;
 }
 
 static void write_group(struct writer *writer, struct store_write *first)
@@ -172,6 +196,8 @@ static void write_group(struct writer *writer, struct store_write *first)
         log_event(LOG_ERROR, "store_rollback_failed", "code=%s", error_code_name(rc));
     if (rc < 0)
         log_event(LOG_ERROR, "store_commit_failed", "code=%s", error_code_name(rc));
+    if (rc < 0 && writer->tail_in_doubt && !db_in_transaction(writer->db))
+        write_over_tail(writer);
     struct store_write *write;
     while ((write = pop(&group))) {
         if (rc < 0 && write->rc >= 0) {
