@@ -11,10 +11,10 @@
 set -eu
 
 build="gcc libc6-dev cmake ninja-build pkg-config ca-certificates curl
-       libmicrohttpd-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev
+       libmicrohttpd-dev libgnutls28-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev
        zlib1g-dev nettle-dev libcurl4-openssl-dev libinih-dev"
 demo="jq"
-test="libcmocka-dev python3 python3-numpy python3-onnx node-typescript"
+test="libcmocka-dev openssl python3 python3-numpy python3-onnx node-typescript"
 bench="python3 python3-numpy python3-torch libopenblas0-openmp wrk"
 lint="clang-format clang-tidy"
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -73,14 +74,26 @@ class _Multipart:
                     yield chunk
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The server sends none, and the token is for no other."""
+
+    def redirect_request(self, *arguments: Any, **more: Any) -> None:
+        return None
+
+
 class Client:
-    """One server. `token` defaults to the environment's BACKPROP_TOKEN. Thread-safe."""
+    """One server. `token` defaults to the environment's BACKPROP_TOKEN; `cafile`, certificates
+    that may vouch for an https server in place of the system's, to BACKPROP_CACERT.
+    Thread-safe."""
 
     def __init__(self, url: str = "http://127.0.0.1:8080", token: str | None = None,
-                 timeout: float = 60.0) -> None:
+                 timeout: float = 60.0, cafile: str | os.PathLike[str] | None = None) -> None:
         self.url = url.rstrip("/")
         self.token = token or os.environ.get("BACKPROP_TOKEN")
         self.timeout = timeout
+        context = ssl.create_default_context(cafile=cafile or os.environ.get("BACKPROP_CACERT"))
+        self._opener = urllib.request.build_opener(
+            _NoRedirects, urllib.request.HTTPSHandler(context=context))
 
     # Datasets
 
@@ -256,7 +269,7 @@ class Client:
         if self.token:
             request.add_header("Authorization", f"Bearer {self.token}")
         try:
-            answer: IO[bytes] = urllib.request.urlopen(request, timeout=self.timeout)
+            answer: IO[bytes] = self._opener.open(request, timeout=self.timeout)
             return answer
         except urllib.error.HTTPError as error:
             text = error.read()

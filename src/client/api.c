@@ -65,6 +65,9 @@ static int exchange_init(struct exchange *exchange, struct api *api, const char 
     curl_easy_setopt(exchange->curl, CURLOPT_USERAGENT, "backprop");
     curl_easy_setopt(exchange->curl, CURLOPT_WRITEFUNCTION, take_answer);
     curl_easy_setopt(exchange->curl, CURLOPT_WRITEDATA, exchange);
+    curl_easy_setopt(exchange->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (api->ca_file)
+        curl_easy_setopt(exchange->curl, CURLOPT_CAINFO, api->ca_file);
     if (!api->token)
         return 0;
     char header[256];

@@ -15,8 +15,9 @@
 #define API_MESSAGE_SIZE 8192
 
 struct api {
-    const char *url;                /* "http://127.0.0.1:8080", borrowed */
-    const char *token;              /* borrowed; NULL: none */
+    const char *url;     /* "http://127.0.0.1:8080", borrowed */
+    const char *token;   /* borrowed; NULL: none */
+    const char *ca_file; /* PEM certificates in place of the system's; or NULL */
     char message[API_MESSAGE_SIZE]; /* what went wrong, after a negative return */
 };
 

@@ -21,6 +21,8 @@ static void print_help(FILE *file)
     fprintf(file, "\n"
                   "  --url URL          the server (BACKPROP_URL, else " DEFAULT_URL ")\n"
                   "  --token TOKEN      an access token (better in BACKPROP_TOKEN)\n"
+                  "  --cacert FILE      certificates that may vouch for the server's\n"
+                  "                     (BACKPROP_CACERT, else the system's)\n"
                   "  --name NAME        of an upload\n"
                   "  --dataset ID       put into the spec of submit and validate\n"
                   "  --watch            submit: follow the job\n"
@@ -42,6 +44,7 @@ static const struct command *find_command(const char *name)
 enum option_code {
     URL = 256,
     TOKEN,
+    CACERT,
     NAME,
     DATASET,
     OUTPUT,
@@ -59,6 +62,7 @@ enum option_code {
 static const struct option options[] = {
     {"url", required_argument, NULL, URL},
     {"token", required_argument, NULL, TOKEN},
+    {"cacert", required_argument, NULL, CACERT},
     {"name", required_argument, NULL, NAME},
     {"dataset", required_argument, NULL, DATASET},
     {"output", required_argument, NULL, OUTPUT},
@@ -79,6 +83,7 @@ static int read_options(int argc, char **argv, struct api *api,
 {
     const char **const values[VALUES_END - URL] = {&api->url,
                                                    &api->token,
+                                                   &api->ca_file,
                                                    &arguments->name,
                                                    &arguments->dataset,
                                                    &arguments->output,
@@ -116,8 +121,10 @@ static int read_options(int argc, char **argv, struct api *api,
 static int run(int argc, char **argv)
 {
     const char *url = getenv("BACKPROP_URL"), *token = getenv("BACKPROP_TOKEN");
+    const char *ca_file = getenv("BACKPROP_CACERT");
     struct api api = {.url = url && url[0] ? url : DEFAULT_URL,
-                      .token = token && token[0] ? token : NULL};
+                      .token = token && token[0] ? token : NULL,
+                      .ca_file = ca_file && ca_file[0] ? ca_file : NULL};
     struct arguments arguments = {0};
     int status = read_options(argc, argv, &api, &arguments);
     if (status >= 0)

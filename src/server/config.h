@@ -31,6 +31,9 @@ struct config {
     int64_t workers; /* slots; 0: the number of cores */
     int64_t http_threads;
     int64_t max_upload_bytes, max_expanded_bytes;
+    char *tls_certificate, *tls_key; /* PEM files; NULL: plain HTTP */
+    char *ca_certificate;            /* healthcheck; NULL: it checks no certificate */
+    int64_t hsts_seconds;
     char *allow_hosts, *allow_origins; /* lists, see http/site_policy.h; NULL: none */
     bool require_token, access_log;
 

@@ -78,26 +78,44 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Blocks the signals that end the daemon, for all threads to come. */
+/* Blocks the signals that the main thread waits for, for all threads to come. */
 static void block_signals(sigset_t *ret_signals)
 {
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(ret_signals);
     sigaddset(ret_signals, SIGTERM);
     sigaddset(ret_signals, SIGINT);
+    sigaddset(ret_signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
+}
+
+/* SIGHUP: certificate and key were renewed. What is wrong with them is said, and the old
+ * ones go on. */
+static void reload(struct daemon *daemon)
+{
+    struct error err = {0};
+    char quoted[600];
+    int rc = http_reload_tls(daemon->listener, &err);
+    if (rc != 0)
+        log_event(LOG_WARN, "reload_failed", "error=%s",
+                  log_quote(err.text, quoted, sizeof(quoted)));
 }
 
 static void wait_for_signal(struct daemon *daemon, const sigset_t *signals)
 {
     const struct timespec heartbeat = {.tv_sec = HEARTBEAT_SECONDS};
     int number;
-    while ((number = sigtimedwait(signals, NULL, &heartbeat)) < 0)
-        if (errno == EAGAIN)
+    while ((number = sigtimedwait(signals, NULL, &heartbeat)) < 0 || number == SIGHUP) {
+        if (number == SIGHUP)
+            reload(daemon);
+        else if (errno == EAGAIN)
             hub_publish_all(daemon->server.hub);
+    }
     log_event(LOG_INFO, "draining", "signal=%d", number);
     /* From now on a second signal does what it does by default. */
-    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    sigset_t ending = *signals;
+    sigdelset(&ending, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
 }
 
 static int find_worker(struct daemon *daemon, const struct config *config,
@@ -162,6 +180,9 @@ static void fill_server_config(struct server_config *server, const struct config
     server->data_dir = config->data_dir;
     server->require_token = config->require_token;
     server->allow_hosts = config->allow_hosts;
+    server->tls_certificate = config->tls_certificate;
+    server->tls_key = config->tls_key;
+    server->hsts_seconds = config->hsts_seconds;
     server->allow_origins = config->allow_origins;
     server->access_log = config->access_log;
     server->threads = (int)config->http_threads;
@@ -215,7 +236,8 @@ static void announce(const struct config *config, int port)
     if (address_parse(config->listen, &address, NULL) != 0)
         return; /* it was listened on */
     address.port = port;
-    address_format_url(&address, "http", url, sizeof(url));
+    address_format_url(&address, config->tls_certificate ? "https" : "http", url,
+                       sizeof(url));
     printf("backpropd listening on %s\n", url);
     fflush(stdout);
 }

@@ -15,7 +15,7 @@ static int run(const struct config *config, struct error *err)
     case COMMAND_TOKEN:
         return token_command_run(config, err);
     case COMMAND_HEALTHCHECK:
-        return healthcheck_run(config->listen, err);
+        return healthcheck_run(config, err);
     case COMMAND_HELP:
         config_print_help(stdout);
         return 0;

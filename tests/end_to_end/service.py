@@ -23,9 +23,11 @@ START_SECONDS = 30
 
 
 class Service:
-    """A daemon process. Stops it and removes its data when told."""
+    """A daemon process. Stops it and removes its data when told. `token` and `cafile` are the
+    client's."""
 
-    def __init__(self, *arguments, data=None):
+    def __init__(self, *arguments, data=None, token=None, cafile=None):
+        self.token, self.cafile = token, cafile
         self.folder = pathlib.Path(data or tempfile.mkdtemp(prefix="backpropd-test-"))
         self.arguments = arguments
         self.start()
@@ -41,7 +43,7 @@ class Service:
             raise AssertionError(f"the daemon did not start: {self.log_text()}")
         self.url = line.split()[-1]
         self.port = int(self.url.rsplit(":", 1)[1])
-        self.client = Client(self.url)
+        self.client = Client(self.url, token=self.token, cafile=self.cafile)
 
     def log_text(self):
         return (self.folder / "log").read_text()[-4000:]

@@ -33,6 +33,7 @@ LIBRARIES = {
     "Jansson": r"jansson\.h",
     "SQLite": r"sqlite3\.h",
     "libmicrohttpd": r"microhttpd\.h",
+    "GnuTLS": r"gnutls/\w+\.h",
     "nettle": r"nettle/\w+\.h",
     "inih": r"ini\.h",
     "libcurl": r"curl/curl\.h",

@@ -23,6 +23,7 @@
 #include "watch.h"
 
 #include <assert.h>
+#include <gnutls/gnutls.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -72,20 +73,35 @@ static enum MHD_Result queue_reply(struct request *request)
     return response_queue(request);
 }
 
-/* Writes the refusal to the socket; nothing of libmicrohttpd's is on its way there. */
+/* Sends what the peer takes at once and says that nothing comes any more. A client that
+ * cannot take it loses it. Nothing of libmicrohttpd's is on its way here. */
+static void send_last_bytes(struct request *request, const char *bytes, size_t length)
+{
+    const union MHD_ConnectionInfo *socket =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (!socket)
+        return;
+    int fd = socket->connect_fd; /* the next look-up may use the same union */
+    if (request->listener->tls) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+            request->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        gnutls_session_t session = info ? info->tls_session : NULL;
+        if (session && gnutls_record_send(session, bytes, length) > 0)
+            gnutls_bye(session, GNUTLS_SHUT_WR);
+    } else {
+        ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)sent;
+    }
+    shutdown(fd, SHUT_WR);
+}
+
 static void send_early_reply(struct request *request)
 {
     struct buffer text;
     buffer_init(&text, EARLY_REPLY_MAX_BYTES);
     response_render(request, &text);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info && buffer_status(&text) == 0) {
-        ssize_t sent =
-            send(info->connect_fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
-        (void)sent; /* a client that cannot take it loses it */
-        shutdown(info->connect_fd, SHUT_WR);
-    }
+    if (buffer_status(&text) == 0)
+        send_last_bytes(request, text.data, text.length);
     buffer_release(&text);
     request->phase = PHASE_LINGER;
 }

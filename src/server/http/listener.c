@@ -14,6 +14,7 @@
 #include "exchange.h"
 #include "folders.h"
 #include "site_policy.h"
+#include "tls.h"
 #include "watch.h"
 
 #include <arpa/inet.h>
@@ -148,10 +149,15 @@ static int start_daemon(struct http_listener *listener, int fd, struct error *er
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)watch_notify, listener->watch},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)exchange_completed, listener},
+        /* Without TLS the list ends here. */
+        {listener->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0,
+         (void *)(uintptr_t)tls_retrieve},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
     const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-                           MHD_USE_ITC | MHD_USE_ERROR_LOG;
+                           MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                           (listener->tls ? MHD_USE_TLS : 0);
     listener->daemon = MHD_start_daemon(flags, 0, NULL, NULL, exchange_access, listener,
                                         MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     return listener->daemon
@@ -165,6 +171,7 @@ static void release(struct http_listener *listener)
     background_stop(listener->background);
     auth_free(listener->auth);
     counters_free(listener->counters);
+    tls_free(listener->tls);
     stream_list_release(&listener->streams);
     free(listener);
 }
@@ -179,6 +186,12 @@ static int set_up(struct http_listener *listener, struct error *err)
         return error_set(err, ERR_INVALID, "expected host:port, found \"%.100s\"",
                          config->listen);
     rc = site_policy_check_lists(config->allow_hosts, config->allow_origins, err);
+    if (rc != 0)
+        return rc;
+    if (config->tls_certificate && config->tls_key)
+        rc = tls_new(config->tls_certificate, config->tls_key, &listener->tls, err);
+    else if (config->tls_certificate || config->tls_key)
+        rc = error_set(err, ERR_INVALID, "--tls-cert and --tls-key go together");
     if (rc != 0)
         return rc;
     listener->is_loopback = address_is_loopback(listener->address.host);
@@ -219,6 +232,13 @@ int http_listen(struct server *server, struct http_listener **ret_listener, int 
     *ret_listener = listener;
     *ret_port = port;
     return 0;
+}
+
+int http_reload_tls(struct http_listener *listener, struct error *err)
+{
+    if (!listener->tls)
+        return error_set(err, ERR_CONFLICT, "this server speaks plain HTTP");
+    return tls_reload(listener->tls, err);
 }
 
 static void sleep_briefly(void)

@@ -13,6 +13,7 @@
 struct auth;
 struct background;
 struct counters;
+struct tls;
 struct watch;
 
 struct http_listener {
@@ -25,6 +26,7 @@ struct http_listener {
     struct counters *counters;     /* owned */
     struct background *background; /* owned: slow work, neither HTTP's nor sched's */
     struct watch *watch;           /* owned */
+    struct tls *tls;               /* owned; NULL: plain HTTP */
     struct stream_list streams;
     atomic_int handling;  /* handlers that run */
     atomic_int suspended; /* requests that wait for a reply from another thread */

@@ -1,10 +1,15 @@
 /* See response.h. */
 #include "response.h"
 
+#include "listener.h"
 #include "problem.h"
 #include "stream.h"
 
+#include <stdio.h>
 #include <strings.h>
+
+#define HSTS_HEADER "Strict-Transport-Security"
+#define HSTS_SIZE 48
 
 /* Of every reply, errors and files too, unless it has its own: nothing is guessed,
  * framed, kept or told to other sites. */
@@ -50,6 +55,16 @@ static struct MHD_Response *make_response(struct request *request)
                                            MHD_RESPMEM_PERSISTENT);
 }
 
+/* Tells browsers to use TLS alone for so long; "" when that was not asked for. */
+static const char *hsts_value(const struct request *request, char text[HSTS_SIZE])
+{
+    int64_t seconds = request->listener->tls ? request->server->config.hsts_seconds : 0;
+    text[0] = '\0';
+    if (seconds > 0)
+        snprintf(text, HSTS_SIZE, "max-age=%lld", (long long)seconds);
+    return text;
+}
+
 enum MHD_Result response_queue(struct request *request)
 {
     struct reply *reply = &request->reply;
@@ -61,6 +76,9 @@ enum MHD_Result response_queue(struct request *request)
         if (!has_header(reply, standing_headers[i].name))
             MHD_add_response_header(response, standing_headers[i].name,
                                     standing_headers[i].value);
+    char hsts[HSTS_SIZE];
+    if (hsts_value(request, hsts)[0] != '\0')
+        MHD_add_response_header(response, HSTS_HEADER, hsts);
     if (reply->content_type)
         MHD_add_response_header(response, "Content-Type", reply->content_type);
     for (int i = 0; i < reply->header_count; i++)
@@ -84,6 +102,9 @@ void response_render(const struct request *request, struct buffer *buffer)
         if (!has_header(reply, standing_headers[i].name))
             buffer_printf(buffer, "%s: %s\r\n", standing_headers[i].name,
                           standing_headers[i].value);
+    char hsts[HSTS_SIZE];
+    if (hsts_value(request, hsts)[0] != '\0')
+        buffer_printf(buffer, HSTS_HEADER ": %s\r\n", hsts);
     if (reply->content_type)
         buffer_printf(buffer, "Content-Type: %s\r\n", reply->content_type);
     for (int i = 0; i < reply->header_count; i++)

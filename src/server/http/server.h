@@ -23,6 +23,8 @@ struct server_config {
     bool require_token;
     const char *allow_hosts, *allow_origins; /* see site_policy.h; NULL: none */
     bool access_log;                         /* lines of requests are of level info */
+    const char *tls_certificate, *tls_key;   /* PEM files; NULL: plain HTTP */
+    int64_t hsts_seconds;                    /* of Strict-Transport-Security; 0: none */
     int threads;                             /* of the HTTP pool */
     uint64_t max_upload_bytes;
     uint64_t max_expanded_bytes; /* of compressed uploads */
@@ -66,6 +68,11 @@ void http_drain(struct http_listener *listener);
 
 /* `deadline_ns`: of clock_monotonic_ns; what is not answered by then is cut. */
 void http_close(struct http_listener *listener, int64_t deadline_ns);
+
+/* Reads certificate and key anew, for connections to come; ERR_CONFLICT without TLS.
+ * After a failure the old ones go on. */
+int http_reload_tls(struct http_listener *listener, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* True for an address that only this machine reaches. */
 bool http_is_loopback(const char *listen);
