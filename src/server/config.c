@@ -56,6 +56,35 @@ static const struct option_row options[] = {
      "8G", "SIZE", "the largest dataset upload (8G)"},
     {"max-expanded", TYPE_BYTES, COMMAND_SERVE, FIELD(max_expanded_bytes), 1, 1024 * GIB,
      "32G", "SIZE", "what a compressed upload may expand to (32G)"},
+    {"max-connections", TYPE_NUMBER, COMMAND_SERVE, FIELD(limits.connections), 16, 65536,
+     "4096", "N", "connections at once (4096)"},
+    {"max-connections-per-address", TYPE_NUMBER, COMMAND_SERVE,
+     FIELD(limits.connections_per_address), 0, 65536, "2048", "N",
+     "of those, from one address (2048; 0: as many as there may be)"},
+    {"header-timeout", TYPE_NUMBER, COMMAND_SERVE, FIELD(limits.header_seconds), 1, 3600,
+     "30", "S", "seconds for a request's head to arrive (30)"},
+    {"body-timeout", TYPE_NUMBER, COMMAND_SERVE, FIELD(limits.body_seconds), 1, 604800,
+     "21600", "S", "seconds for a request's body to arrive (21600)"},
+    {"min-rate", TYPE_BYTES, COMMAND_SERVE, FIELD(limits.min_rate), 0, GIB, "1K", "SIZE",
+     "bytes a second that a client sends or reads at least (1K; 0: any)"},
+    {"max-streams", TYPE_NUMBER, COMMAND_SERVE, FIELD(limits.streams), 1, 65536, "2048",
+     "N", "live event streams at once (2048)"},
+    {"max-streams-per-address", TYPE_NUMBER, COMMAND_SERVE,
+     FIELD(limits.streams_per_address), 0, 65536, "1024", "N",
+     "of those, from one address (1024; 0: as many as there may be)"},
+    {"max-uploads", TYPE_NUMBER, COMMAND_SERVE, FIELD(limits.uploads), 1, 65536, "1024",
+     "N", "uploads at once (1024)"},
+    {"max-datasets", TYPE_NUMBER, COMMAND_SERVE, FIELD(limits.datasets), 1, 1000000,
+     "10000", "N", "datasets that are kept (10000)"},
+    {"max-queue", TYPE_NUMBER, COMMAND_SERVE, FIELD(limits.queued_jobs), 1, 10000000,
+     "250000", "N", "jobs that wait in the queue (250000)"},
+    {"max-stored", TYPE_BYTES, COMMAND_SERVE, FIELD(limits.stored_bytes), 0,
+     1024 * 1024 * GIB, "0", "SIZE",
+     "bytes of database and datasets over which nothing new is taken (0: any)"},
+    {"min-free", TYPE_BYTES, COMMAND_SERVE, FIELD(limits.free_bytes), 0,
+     1024 * 1024 * GIB, NULL, "SIZE",
+     "bytes of the disk that nothing new may take (64M, or less of a "
+     "small disk)"},
     {"worker", TYPE_TEXT, COMMAND_SERVE, FIELD(worker_path), 0, 0, NULL, "PATH",
      "the backprop-worker program (beside this one)"},
     {"http-threads", TYPE_NUMBER, COMMAND_SERVE, FIELD(http_threads), 1, 64, "4", "N",
@@ -283,7 +312,8 @@ static int read_flags(struct config *config, int argc, char **argv, bool only_fi
 int config_load(int argc, char **argv, struct config *ret_config, struct error *err)
 {
     struct config *config = ret_config;
-    *config = (struct config){.command = find_command(argc, argv)};
+    *config = (struct config){.command = find_command(argc, argv),
+                              .limits.free_bytes = LIMITS_FREE_AUTO};
     int rc = set_defaults(config, err);
     if (rc == 0)
         rc = read_flags(config, argc, argv, true, err);
@@ -316,7 +346,7 @@ static void print_options(FILE *stream, unsigned command)
         snprintf(flag, sizeof(flag), "--%s%s%s", options[i].name,
                  options[i].argument ? " " : "",
                  options[i].argument ? options[i].argument : "");
-        fprintf(stream, "  %-22s %s\n", flag, options[i].help);
+        fprintf(stream, "  %-31s %s\n", flag, options[i].help);
     }
 }
 

@@ -6,6 +6,7 @@
 #define BACKPROPD_CONFIG_H
 
 #include "base/error.h"
+#include "http/limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@ struct config {
     char *ca_certificate;            /* healthcheck; NULL: it checks no certificate */
     int64_t hsts_seconds;
     char *allow_hosts, *allow_origins; /* lists, see http/site_policy.h; NULL: none */
+    struct http_limits limits;
     bool require_token, access_log;
 
     char *scope, *name; /* token create */

@@ -25,7 +25,6 @@
 #include <time.h>
 
 #define WORKER_PROGRAM "backprop-worker"
-#define MAX_EVENT_STREAMS 2048
 #define MAX_INGESTS 2
 #define MAX_SERVING 4
 #define SERVING_IDLE_SECONDS 300
@@ -188,6 +187,7 @@ static void fill_server_config(struct server_config *server, const struct config
     server->threads = (int)config->http_threads;
     server->max_upload_bytes = (uint64_t)config->max_upload_bytes;
     server->max_expanded_bytes = (uint64_t)config->max_expanded_bytes;
+    server->limits = config->limits;
     server->slots = config->workers > 0 ? (int)config->workers : machine_cores();
     server->memory_mb = machine_memory_mb();
     server->sandbox = "none";
@@ -208,7 +208,7 @@ static int start(struct daemon *daemon, const struct config *config, int *ret_po
     if (rc == 0)
         rc = check_tokens(server->store, config->listen, err);
     if (rc == 0)
-        rc = hub_new(MAX_EVENT_STREAMS, &server->hub, err);
+        rc = hub_new((int)config->limits.streams, &server->hub, err);
     if (rc == 0)
         rc = start_sched(daemon, config, err);
     return rc == 0 ? http_listen(server, &daemon->listener, ret_port, err) : rc;

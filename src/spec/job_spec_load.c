@@ -4,40 +4,7 @@
  */
 #include "base/error.h"
 #include "job_spec.h"
-
-#include <stdbool.h>
-
-/* Where a text first nests deeper than `limit`: a line from 1 and a column from 1. Counts
- * brackets outside of strings; whether they match is the parser's business. */
-static bool is_too_deep(const char *text, size_t length, int limit, int *ret_line,
-                        int *ret_column)
-{
-    int depth = 0, line = 1, column = 0;
-    bool in_string = false, escaped = false;
-    for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        column++;
-        if (c == '\n') {
-            line++;
-            column = 0;
-        }
-        if (in_string) {
-            in_string = escaped || c != '"';
-            escaped = !escaped && c == '\\';
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > limit) {
-                *ret_line = line;
-                *ret_column = column;
-                return true;
-            }
-        } else if (c == '}' || c == ']') {
-            depth--;
-        }
-    }
-    return false;
-}
+#include "json_depth.h"
 
 int job_spec_load_json(const char *text, size_t length, json_t **ret_json,
                        struct violations *violations)
@@ -47,7 +14,7 @@ int job_spec_load_json(const char *text, size_t length, json_t **ret_json,
         return violations_add(violations, "",
                               "expected at most %d bytes of JSON, found %zu",
                               SPEC_MAX_BYTES, length);
-    if (is_too_deep(text, length, SPEC_MAX_DEPTH, &line, &column))
+    if (json_is_too_deep(text, length, SPEC_MAX_DEPTH, &line, &column))
         return violations_add(
             violations, "",
             "expected at most %d levels of nested JSON, found more at line "

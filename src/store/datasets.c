@@ -93,6 +93,21 @@ int datasets_list(struct db *db, const struct page *page, struct dataset_row **r
     return rc;
 }
 
+int datasets_total(struct db *db, int64_t *ret_count, int64_t *ret_file_bytes,
+                   struct error *err)
+{
+    struct query q;
+    query_begin(&q, db, "SELECT count(*), coalesce(sum(file_bytes), 0) FROM datasets");
+    int rc = query_step(&q, err);
+    if (rc > 0) {
+        *ret_count = query_int(&q, 0);
+        *ret_file_bytes = query_int(&q, 1);
+        rc = query_status(&q, err);
+    }
+    query_end(&q);
+    return rc;
+}
+
 /* A query with the one parameter :value that gives one number. */
 static int read_flag(struct db *db, const char *sql, const char *value, bool *ret_flag,
                      struct error *err)

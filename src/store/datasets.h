@@ -37,6 +37,11 @@ int datasets_get(struct db *db, const char *id, struct dataset_row *ret_row,
 int datasets_list(struct db *db, const struct page *page, struct dataset_row **ret_rows,
                   size_t *ret_count, bool *ret_has_more, struct error *err);
 
+/* How many there are, and the bytes of their files (a file that two share counts
+ * twice). */
+int datasets_total(struct db *db, int64_t *ret_count, int64_t *ret_file_bytes,
+                   struct error *err);
+
 /* ERR_CONFLICT while a job that has not ended uses it. *ret_last_use is true when no
  * other dataset shares the file, which may then be unlinked (after the COMMIT). */
 int datasets_delete(struct db *db, const char *id, char ret_file_sha256[DIGEST_HEX_SIZE],

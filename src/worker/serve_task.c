@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "process_limits.h"
 #include "serve.h"
+#include "spec/json_depth.h"
 #include "spec/report.h"
 
 #include <stdlib.h>
@@ -176,6 +177,16 @@ static int handle(struct channel *channel, struct served_model *model,
     if (!verb)
         return serve_refuse(channel, 404, "not_found", "The model cannot do that.", NULL,
                             err);
+    int line, column;
+    if (json_is_too_deep(newline + 1, frame->length - head - 1, JSON_MAX_DEPTH, &line,
+                         &column)) {
+        struct error detail = {0};
+        error_set(&detail, ERR_INVALID,
+                  "Expected at most %d levels of nested JSON, found more at line %d, "
+                  "column %d.",
+                  JSON_MAX_DEPTH, line, column);
+        return serve_refuse(channel, 400, "invalid_json", detail.text, NULL, err);
+    }
     json_error_t fault;
     json_t *body =
         json_loadb(newline + 1, frame->length - head - 1, JSON_REJECT_DUPLICATES, &fault);

@@ -47,6 +47,9 @@ static void test_defaults_are_those_of_the_contract(void **state)
     assert_int_equal(config.workers, 0);
     assert_false(config.require_token);
     assert_int_equal(config.max_upload_bytes, INT64_C(8) << 30);
+    assert_int_equal(config.limits.connections, 4096);
+    assert_int_equal(config.limits.min_rate, 1024);
+    assert_int_equal(config.limits.free_bytes, LIMITS_FREE_AUTO);
     config_release(&config);
 }
 

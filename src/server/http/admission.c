@@ -5,11 +5,14 @@
 #include "listener.h"
 #include "reply.h"
 #include "site_policy.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define BUSY_SECONDS "10" /* until there may be a place */
 
 /* Each check returns true when the request may go on, and has replied otherwise. */
 
@@ -20,6 +23,49 @@ static bool check_running(struct request *request)
     reply_add_header(request, "Retry-After", "5");
     reply_add_header(request, "Connection", "close");
     reply_problem(request, 503, "shutting_down", "the server is shutting down");
+    return false;
+}
+
+/* A surplus connection gets this one answer. */
+static bool check_place(struct request *request)
+{
+    const struct http_limits *limits = &request->listener->limits;
+    enum peers_answer place = watch_place(request->connection);
+    if (place == PEERS_OK)
+        return true;
+    reply_add_header(request, "Retry-After", BUSY_SECONDS);
+    reply_add_header(request, "Connection", "close");
+    if (place == PEERS_FULL_HERE)
+        reply_problem(request, 429, "too_many_connections",
+                      "expected at most %lld connections from one address "
+                      "(--max-connections-per-address)",
+                      (long long)limits->connections_per_address);
+    else
+        reply_problem(request, 503, "too_many_connections",
+                      "%lld connections are open, which is the limit "
+                      "(--max-connections)",
+                      (long long)limits->connections);
+    return false;
+}
+
+/* The library bounds what it keeps of a head; this is about what is sane. */
+static bool check_head(struct request *request)
+{
+    size_t length = strlen(request->uri);
+    if (request->query_text)
+        length += 1 + strlen(request->query_text);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (length > URI_MAX_BYTES)
+        reply_problem(request, 414, "uri_too_long",
+                      "expected an address of at most %d bytes, found %zu", URI_MAX_BYTES,
+                      length);
+    else if (info && info->header_size > HEADER_MAX_BYTES)
+        reply_problem(request, 431, "headers_too_large",
+                      "expected at most %d bytes of request line and headers, found %zu",
+                      HEADER_MAX_BYTES, info->header_size);
+    else
+        return true;
     return false;
 }
 
@@ -129,8 +175,8 @@ void admission_check(struct request *request, const char *method)
     request->body_announced = announced_length(request);
     request->body_is_chunked = request_header(request, "Transfer-Encoding") != NULL;
     request->body_expected = request->body_announced > 0 || request->body_is_chunked;
-    if (!check_running(request) || !site_policy_check(request, method) ||
-        !check_route(request, method) ||
+    if (!check_running(request) || !check_place(request) || !check_head(request) ||
+        !site_policy_check(request, method) || !check_route(request, method) ||
         !auth_check(request->listener->auth, request, request->match.route->scope) ||
         !check_query(request) || !check_body(request))
         return;

@@ -18,6 +18,7 @@
 #include "dataset_view.h"
 #include "folders.h"
 #include "listener.h"
+#include "quota.h"
 #include "reply.h"
 #include "request_internal.h"
 #include "spec/facts.h"
@@ -111,7 +112,7 @@ static bool check_arguments(struct request *request)
 
 void datasets_prepare_create(struct request *request)
 {
-    if (!check_arguments(request))
+    if (!check_arguments(request) || !quota_begin_upload(request))
         return;
     char folder[FOLDERS_PATH_SIZE];
     struct error err = {0};
@@ -127,9 +128,24 @@ void datasets_prepare_create(struct request *request)
 
 /* ---- after the COMMIT, and in the transaction ---- */
 
+/* Others may have come since the upload began. */
+static int check_count(const struct creation *creation, struct db *db, struct error *err)
+{
+    int64_t most = creation->server->config.limits.datasets, count, bytes;
+    int rc = datasets_total(db, &count, &bytes, err);
+    if (rc == 0 && most > 0 && count >= most)
+        rc = error_set(err, ERR_BUSY,
+                       "%lld datasets are stored, which is the limit (--max-datasets)",
+                       (long long)most);
+    return rc;
+}
+
 static int insert_run(struct db *db, struct store_write *write, struct error *err)
 {
     struct creation *creation = (struct creation *)write;
+    int full = check_count(creation, db, err);
+    if (full != 0)
+        return full;
     if (rename(creation->path, creation->published) != 0)
         return error_set_errno(err, errno, "cannot name the dataset file");
     creation->path[0] = '\0';

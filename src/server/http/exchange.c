@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "counters.h"
 #include "listener.h"
+#include "quota.h"
 #include "reply.h"
 #include "response.h"
 #include "upload.h"
@@ -28,10 +29,9 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#define READ_ON_BYTES (UINT64_C(1) << 20)      /* read to its end rather than cut */
-#define LINGER_MAX_BYTES (UINT64_C(256) << 20) /* thrown away before the cut */
-#define SLOW_GRACE_NS (60 * CLOCK_NS_PER_SECOND)
-#define SLOW_BYTES_PER_SECOND 1024 /* a body's least average speed after the grace */
+#define READ_ON_BYTES (UINT64_C(1) << 20)        /* read to its end rather than cut */
+#define LINGER_MAX_BYTES (UINT64_C(256) << 20)   /* thrown away before the cut */
+#define SLOW_GRACE_NS (20 * CLOCK_NS_PER_SECOND) /* before the least rate holds */
 #define EARLY_REPLY_MAX_BYTES ((size_t)1 << 20)
 
 void *exchange_open(void *context, const char *uri, struct MHD_Connection *connection)
@@ -129,13 +129,25 @@ static enum MHD_Result begin(struct request *request, const char *method)
     return MHD_YES;
 }
 
-static bool is_too_slow(const struct request *request)
+/* What is said of a body that comes too slowly; NULL: it does not. */
+static const char *find_slowness(const struct request *request)
 {
+    const struct http_limits *limits = &request->listener->limits;
     int64_t elapsed = clock_monotonic_ns() - request->started_ns;
-    if (elapsed < SLOW_GRACE_NS)
-        return false;
-    return request->body_received <
-           (uint64_t)(elapsed / CLOCK_NS_PER_SECOND) * SLOW_BYTES_PER_SECOND;
+    int64_t seconds = elapsed / CLOCK_NS_PER_SECOND;
+    if (limits->body_seconds > 0 && seconds >= limits->body_seconds)
+        return "the body took too long to arrive (--body-timeout)";
+    if (elapsed >= SLOW_GRACE_NS &&
+        request->body_received < (uint64_t)(seconds * limits->min_rate))
+        return "the body came too slowly (--min-rate)";
+    return NULL;
+}
+
+static int take_upload(struct request *request, const char *bytes, size_t length,
+                       struct error *err)
+{
+    int rc = quota_check_upload(request, request->body_received - length, err);
+    return rc == 0 ? upload_write(request->upload, bytes, length, err) : rc;
 }
 
 static void take_body(struct request *request, const char *bytes, size_t length)
@@ -149,7 +161,7 @@ static void take_body(struct request *request, const char *bytes, size_t length)
             error_set(&err, rc, "expected a body of at most %zu bytes", route->body_max);
         else if (rc != 0)
             error_set(&err, rc, "no memory for the body");
-    } else if (upload_write(request->upload, bytes, length, &err) != 0) {
+    } else if (take_upload(request, bytes, length, &err) != 0) {
         upload_free(request->upload); /* the disk's space is wanted now */
         request->upload = NULL;
     }
@@ -160,8 +172,14 @@ static void take_body(struct request *request, const char *bytes, size_t length)
 static enum MHD_Result receive(struct request *request, const char *bytes, size_t length)
 {
     request->body_received += length;
-    if (is_too_slow(request))
-        return MHD_NO;
+    const char *slowness = find_slowness(request);
+    if (slowness) {
+        if (is_replied(request))
+            return MHD_NO;
+        reply_problem(request, 408, "body_too_slow", "%s", slowness);
+        send_early_reply(request);
+        return MHD_YES; /* the next piece ends it */
+    }
     if (request->phase == PHASE_LINGER) {
         request->lingered += length;
         return request->lingered <= LINGER_MAX_BYTES ? MHD_YES : MHD_NO;

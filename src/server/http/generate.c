@@ -14,6 +14,7 @@
 #include "model_answer.h"
 #include "reply.h"
 #include "route.h"
+#include "spec/json_depth.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -171,10 +172,19 @@ static void finish(void *context, int rc, const char *json, size_t length,
 
 /* ---- the request ---- */
 
-/* `"stream": true` in the body; what is no JSON is the worker's to refuse. */
+/* What is no JSON, or too deep, is NULL here, and the worker's to refuse. */
+static json_t *load_body(const char *body, size_t length)
+{
+    int line, column;
+    return json_is_too_deep(body, length, JSON_MAX_DEPTH, &line, &column)
+               ? NULL
+               : json_loadb(body, length, JSON_REJECT_DUPLICATES, NULL);
+}
+
+/* `"stream": true` in the body. */
 static bool body_asks_for_stream(const char *body, size_t length)
 {
-    json_t *json = json_loadb(body, length, 0, NULL);
+    json_t *json = load_body(body, length);
     bool asks = json_is_true(json_object_get(json, "stream"));
     json_decref(json);
     return asks;
@@ -183,7 +193,7 @@ static bool body_asks_for_stream(const char *body, size_t length)
 /* The body with "stream": true, for a client that asked by Accept; NULL: leave it. */
 static char *ask_for_stream(const char *body, size_t length, size_t *ret_length)
 {
-    json_t *json = json_loadb(body, length, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = load_body(body, length);
     bool open = json_is_object(json) && !json_object_get(json, "stream");
     if (!open || json_object_set_new(json, "stream", json_true()) != 0) {
         json_decref(json);

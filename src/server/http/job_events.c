@@ -16,6 +16,7 @@
 #include "job_view.h"
 #include "json_text.h"
 #include "list_reply.h"
+#include "quota.h"
 #include "reply.h"
 #include "route.h"
 #include "store/checkpoints.h"
@@ -34,6 +35,7 @@ struct event_stream {
     struct server *server;
     struct stream *stream;
     struct hub_subscription *subscription; /* NULL until the first read */
+    struct peer *peer;                     /* its place among the streams */
     char job[ID_SIZE];
     int64_t last_sequence; /* of the last event put into `pending` */
     char *last_progress;   /* text of the last "progress"; NULL before */
@@ -54,6 +56,7 @@ static void release_stream(void *context)
     struct event_stream *events = context;
     if (events->subscription)
         hub_unsubscribe(events->server->hub, events->subscription);
+    quota_end_stream(events->server, events->peer);
     buffer_release(&events->pending);
     free(events->last_progress);
     free(events);
@@ -185,12 +188,17 @@ static void start_stream(struct request *request, const struct job_row *row,
                          int64_t after)
 {
     struct server *server = request_server(request);
+    struct peer *peer;
+    if (!quota_begin_stream(request, &peer))
+        return;
     struct event_stream *events = mem_alloc(sizeof(*events));
     if (!events) {
+        quota_end_stream(server, peer);
         reply_no_memory(request);
         return;
     }
     events->server = server;
+    events->peer = peer;
     memcpy(events->job, row->id, sizeof(events->job));
     events->last_sequence = after;
     events->last_sent_ns = clock_monotonic_ns();

@@ -14,6 +14,7 @@
 #include "job_view.h"
 #include "json_text.h"
 #include "list_reply.h"
+#include "quota.h"
 #include "reply.h"
 #include "route.h"
 #include "spec/job_spec.h"
@@ -26,7 +27,8 @@
 #include <string.h>
 
 #define IDEMPOTENCY_KEY_MAX 255
-#define ASSUMED_GFLOPS 40.0 /* of one core, for the estimate of jobs:validate */
+#define QUEUE_RETRY_SECONDS "30" /* a job in a long queue takes its time */
+#define ASSUMED_GFLOPS 40.0      /* of one core, for the estimate of jobs:validate */
 
 /* Finds the dataset that the spec names and parses its facts; 0 with NULL when there is
  * none, so that the rest of the spec is checked all the same. */
@@ -162,11 +164,25 @@ static void creation_free(struct creation *creation)
     free(creation);
 }
 
+/* With this job in the queue; what fails is undone with it. */
+static int check_queue(const struct creation *creation, struct db *db, struct error *err)
+{
+    int64_t most = request_server(creation->request)->config.limits.queued_jobs;
+    int64_t counts[JOB_STATUS_COUNT];
+    int rc = jobs_count(db, counts, err);
+    if (rc == 0 && most > 0 && counts[JOB_QUEUED] > most)
+        rc = error_set(err, ERR_BUSY, "%lld jobs are queued, which is the limit",
+                       (long long)most);
+    return rc;
+}
+
 static int creation_run(struct db *db, struct store_write *write, struct error *err)
 {
     struct creation *creation = (struct creation *)write;
     int rc = jobs_insert(db, &creation->row, creation->key, creation->body_sha256,
                          creation->existing, err);
+    if (rc == 0 && creation->existing[0] == '\0')
+        rc = check_queue(creation, db, err);
     if (rc == 0 && creation->existing[0] == '\0')
         rc =
             events_name_request(db, creation->row.id, request_id(creation->request), err);
@@ -186,6 +202,9 @@ static void creation_done(struct store_write *write, int rc, const struct error 
         reply_problem(request, 422, "idempotency_key_reused",
                       "the Idempotency-Key was used before with another body; use a new "
                       "key for a new job");
+    } else if (rc == ERR_BUSY) {
+        reply_add_header(request, "Retry-After", QUEUE_RETRY_SECONDS);
+        reply_problem(request, 429, "queue_full", "%s (--max-queue)", err->text);
     } else if (rc == ERR_NOT_FOUND) {
         reply_problem(request, 409, "dataset_deleted",
                       "the dataset was deleted while the job was posted");
@@ -260,6 +279,8 @@ void jobs_handle_create(struct request *request)
                       IDEMPOTENCY_KEY_MAX, strlen(key));
         return;
     }
+    if (!quota_check_room(request, 0))
+        return;
     struct job_spec *spec = jobs_read_spec(request);
     if (!spec)
         return;

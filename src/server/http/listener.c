@@ -13,6 +13,8 @@
 #include "counters.h"
 #include "exchange.h"
 #include "folders.h"
+#include "peers.h"
+#include "quota.h"
 #include "site_policy.h"
 #include "tls.h"
 #include "watch.h"
@@ -31,8 +33,8 @@
 #define BACKLOG 1024
 #define CONNECTION_MEMORY_BYTES (64 * 1024) /* headers, and pieces of bodies */
 #define CONNECTION_IDLE_SECONDS 30
-#define CONNECTION_MAX 4096
-#define DESCRIPTORS_KEPT 512 /* for the store, workers and uploads */
+#define CONNECTIONS_UNSAID 4096 /* when no limit was set */
+#define DESCRIPTORS_KEPT 512    /* for the store, workers and uploads */
 
 /* The library's own messages: most are about clients that went away. */
 static void log_library(void *context, const char *format, va_list args)
@@ -122,26 +124,37 @@ static int open_socket(const struct http_listener *listener, int *ret_fd, int *r
     return rc;
 }
 
-/* As many connections as the process may have descriptors for, less what others need. */
-static unsigned connection_limit(void)
+/* As many connections as are allowed, less when the process has too few descriptors for
+ * them and for what else needs some. */
+static int64_t connection_limit(const struct http_limits *limits)
 {
+    int64_t wanted = limits->connections > 0 ? limits->connections : CONNECTIONS_UNSAID;
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-        limit.rlim_cur > CONNECTION_MAX + DESCRIPTORS_KEPT)
-        return CONNECTION_MAX;
-    return limit.rlim_cur > 2 * DESCRIPTORS_KEPT
-               ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
-               : (unsigned)limit.rlim_cur / 2;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return wanted;
+    int64_t most = (int64_t)limit.rlim_cur > 2 * DESCRIPTORS_KEPT
+                       ? (int64_t)limit.rlim_cur - DESCRIPTORS_KEPT
+                       : (int64_t)limit.rlim_cur / 2;
+    most -= WATCH_SURPLUS_MAX;
+    if (wanted > most) {
+        most = most > 1 ? most : 1;
+        log_event(LOG_WARN, "few_descriptors", "limit=%lld connections=%lld wanted=%lld",
+                  (long long)limit.rlim_cur, (long long)most, (long long)wanted);
+    }
+    return wanted < most ? wanted : most;
 }
 
 static int start_daemon(struct http_listener *listener, int fd, struct error *err)
 {
     int threads = listener->server->config.threads;
+    /* The library's own limit is above that of the watch, which answers. It is cut in
+     * equal parts for the threads, which do not get connections in equal parts. */
+    int64_t most = listener->limits.connections + WATCH_SURPLUS_MAX + 16 * threads;
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL}, /* first: it says so */
         {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
         {MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, connection_limit(), NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)most, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_SECONDS, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
@@ -158,8 +171,9 @@ static int start_daemon(struct http_listener *listener, int fd, struct error *er
     const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                            MHD_USE_ITC | MHD_USE_ERROR_LOG |
                            (listener->tls ? MHD_USE_TLS : 0);
-    listener->daemon = MHD_start_daemon(flags, 0, NULL, NULL, exchange_access, listener,
-                                        MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    listener->daemon =
+        MHD_start_daemon(flags, 0, watch_admit, listener->watch, exchange_access,
+                         listener, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     return listener->daemon
                ? 0
                : error_set(err, ERR_INTERNAL, "the HTTP library does not start");
@@ -169,6 +183,7 @@ static void release(struct http_listener *listener)
 {
     watch_stop(listener->watch);
     background_stop(listener->background);
+    peers_free(listener->stream_peers);
     auth_free(listener->auth);
     counters_free(listener->counters);
     tls_free(listener->tls);
@@ -198,11 +213,16 @@ static int set_up(struct http_listener *listener, struct error *err)
     listener->auth_required = config->require_token || !listener->is_loopback;
     listener->auth = auth_new(listener->server->store, listener->auth_required);
     listener->counters = counters_new(route_table);
-    if (!listener->auth || !listener->counters)
+    listener->limits = config->limits;
+    listener->limits.connections = connection_limit(&config->limits);
+    listener->limits.free_bytes = quota_resolve_free(config);
+    listener->stream_peers =
+        peers_new(config->limits.streams, config->limits.streams_per_address);
+    if (!listener->auth || !listener->counters || !listener->stream_peers)
         return error_set(err, ERR_NOMEM, "no memory for the HTTP server");
     rc = folders_prepare(listener->server, err);
     if (rc == 0)
-        rc = watch_start(&listener->watch, err);
+        rc = watch_start(&listener->limits, &listener->watch, err);
     return rc != 0 ? rc : background_start(&listener->background, err);
 }
 

@@ -13,6 +13,7 @@
 struct auth;
 struct background;
 struct counters;
+struct peers;
 struct tls;
 struct watch;
 
@@ -27,6 +28,9 @@ struct http_listener {
     struct background *background; /* owned: slow work, neither HTTP's nor sched's */
     struct watch *watch;           /* owned */
     struct tls *tls;               /* owned; NULL: plain HTTP */
+    struct http_limits limits;     /* those that hold, with what descriptors allow */
+    struct peers *stream_peers;    /* owned: who has event streams */
+    atomic_int uploads;            /* requests that have an upload */
     struct stream_list streams;
     atomic_int handling;  /* handlers that run */
     atomic_int suspended; /* requests that wait for a reply from another thread */

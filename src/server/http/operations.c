@@ -52,14 +52,33 @@ static void read_cpu_model(char ret_model[CPU_MODEL_SIZE])
         fclose(file);
 }
 
-static json_t *describe_limits(const struct server_config *config)
+static json_t *describe_limits(const struct http_listener *listener)
 {
-    return json_pack("{s:I, s:I, s:i, s:I, s:i, s:i, s:i, s:i}", "max_upload_bytes",
-                     (json_int_t)config->max_upload_bytes, "max_expanded_bytes",
-                     (json_int_t)config->max_expanded_bytes, "max_spec_bytes",
-                     SPEC_MAX_BYTES, "max_parameters", (json_int_t)SPEC_MAX_PARAMETERS,
-                     "max_units", SPEC_MAX_UNITS, "max_batch_size", SPEC_MAX_BATCH,
-                     "max_epochs", SPEC_MAX_EPOCHS, "max_page", PAGE_MAX);
+    const struct server_config *config = &listener->server->config;
+    const struct http_limits *limits = &listener->limits;
+    json_t *settings = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "max_connections",
+        (json_int_t)limits->connections, "max_connections_per_address",
+        (json_int_t)limits->connections_per_address, "header_timeout_seconds",
+        (json_int_t)limits->header_seconds, "body_timeout_seconds",
+        (json_int_t)limits->body_seconds, "min_rate_bytes_per_second",
+        (json_int_t)limits->min_rate, "max_streams", (json_int_t)limits->streams,
+        "max_streams_per_address", (json_int_t)limits->streams_per_address, "max_uploads",
+        (json_int_t)limits->uploads, "max_datasets", (json_int_t)limits->datasets,
+        "max_queued_jobs", (json_int_t)limits->queued_jobs, "max_stored_bytes",
+        (json_int_t)limits->stored_bytes, "min_free_bytes",
+        (json_int_t)limits->free_bytes);
+    json_t *fixed =
+        json_pack("{s:I, s:I, s:i, s:I, s:i, s:i, s:i, s:i}", "max_upload_bytes",
+                  (json_int_t)config->max_upload_bytes, "max_expanded_bytes",
+                  (json_int_t)config->max_expanded_bytes, "max_spec_bytes",
+                  SPEC_MAX_BYTES, "max_parameters", (json_int_t)SPEC_MAX_PARAMETERS,
+                  "max_units", SPEC_MAX_UNITS, "max_batch_size", SPEC_MAX_BATCH,
+                  "max_epochs", SPEC_MAX_EPOCHS, "max_page", PAGE_MAX);
+    if (settings && fixed)
+        json_object_update(settings, fixed);
+    json_decref(fixed);
+    return settings;
 }
 
 void operations_handle_info(struct request *request)
@@ -87,6 +106,6 @@ void operations_handle_info(struct request *request)
         stats.ingesting, "serving", stats.serving, "memory_mb",
         (json_int_t)config->memory_mb, "store", "bytes", (json_int_t)bytes,
         "schema_version", schema, "token_required", (int)request->listener->auth_required,
-        "limits", describe_limits(config));
+        "limits", describe_limits(request->listener));
     reply_json(request, 200, info);
 }

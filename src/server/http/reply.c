@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define DETAIL_BYTES 1024
+#define RETRY_SECONDS "2" /* where nothing better is known */
 #define JSON_CONTENT_TYPE "application/json"
 
 /* Decimal digits that any double of a user's survives without growing others: 0.1 stays
@@ -43,11 +44,23 @@ void reply_add_header(struct request *request, const char *name, const char *val
     reply->headers[reply->header_count++] = (struct reply_header){name, copy};
 }
 
+/* Who is to come back later is told when (RFC 9110, section 10.2.3). */
+static void add_retry_after(struct request *request)
+{
+    const struct reply *reply = &request->reply;
+    for (int i = 0; i < reply->header_count; i++)
+        if (strcmp(reply->headers[i].name, "Retry-After") == 0)
+            return;
+    reply_add_header(request, "Retry-After", RETRY_SECONDS);
+}
+
 /* Takes `bytes` over. */
 static void finish(struct request *request, unsigned status, const char *content_type,
                    char *bytes, size_t length)
 {
     struct reply *reply = &request->reply;
+    if (status == 429 || status == 503)
+        add_retry_after(request);
     reply->status = status;
     reply->content_type = content_type;
     reply->bytes = bytes;
@@ -174,8 +187,6 @@ void reply_error(struct request *request, const struct error *err)
     for (size_t i = 0; i < sizeof(translations) / sizeof(translations[0]); i++) {
         if (translations[i].error != err->code)
             continue;
-        if (translations[i].status == 503)
-            reply_add_header(request, "Retry-After", "2");
         const char *detail = err->text;
         if (err->code == ERR_NO_SPACE) /* the text names a system call */
             detail = "the server's disk is full";

@@ -66,6 +66,8 @@ void request_free(struct request *request)
     if (!request)
         return;
     upload_free(request->upload);
+    if (request->has_upload_place)
+        atomic_fetch_sub(&request->listener->uploads, 1);
     buffer_release(&request->body);
     reply_release(&request->reply);
     pthread_mutex_destroy(&request->lock);

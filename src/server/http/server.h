@@ -7,6 +7,7 @@
 #define BACKPROP_HTTP_SERVER_H
 
 #include "base/error.h"
+#include "limits.h"
 #include "sched/sched.h"
 #include "store/store.h"
 
@@ -28,6 +29,7 @@ struct server_config {
     int threads;                             /* of the HTTP pool */
     uint64_t max_upload_bytes;
     uint64_t max_expanded_bytes; /* of compressed uploads */
+    struct http_limits limits;
     int slots;
     /* Of the machine: jobs that are predicted to need more are refused. */
     int64_t memory_mb;

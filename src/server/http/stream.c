@@ -2,6 +2,7 @@
 #include "stream.h"
 
 #include "base/memory.h"
+#include "watch.h"
 
 #include <stdlib.h>
 
@@ -91,6 +92,15 @@ void stream_wake(struct stream *stream)
     pthread_mutex_unlock(&stream->lock);
 }
 
+/* A sleeper is not watched by the library: that its peer is gone is seen here, whenever
+ * it was woken for nothing. */
+static bool is_deserted(const struct stream *stream)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(stream->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info && watch_is_at_end(info->connect_fd);
+}
+
 /* Puts the connection to sleep, unless news came since `woken` was cleared. */
 static bool fall_asleep(struct stream *stream)
 {
@@ -120,7 +130,8 @@ static ssize_t read_stream(void *context, uint64_t offset, char *bytes, size_t m
             return (ssize_t)got;
         if (got == 0 && endless)
             return MHD_CONTENT_READER_END_OF_STREAM;
-        if (got != STREAM_WAIT || ending) /* no stream may sleep past the end */
+        /* No stream may sleep past the end. */
+        if (got != STREAM_WAIT || ending || is_deserted(stream))
             return MHD_CONTENT_READER_END_WITH_ERROR;
         if (fall_asleep(stream))
             return 0;
