@@ -40,8 +40,9 @@
 
 /* Metrics of one moment: all names share step, epoch and time. */
 struct metric_point {
-    int64_t step; /* optimizer steps done, from 1 */
-    double epoch; /* epochs done, with fraction */
+    int64_t step;  /* optimizer steps done, from 1 */
+    double epoch;  /* epochs done, with fraction */
+    int64_t retry; /* so often the run went back after a divergence */
     int count;
     const char *const *names; /* "loss", "gradient_norm/layers.0"; borrowed */
     const double *values;     /* may be NaN or infinite */

@@ -192,6 +192,7 @@ static int send_point(struct trainer *trainer, int count)
     struct metric_point point = {
         .step = trainer->state.step,
         .epoch = epochs_done(trainer),
+        .retry = trainer->state.retries,
         .count = count,
         .names = trainer->series.names,
         .values = trainer->series.values,

@@ -16,13 +16,17 @@ struct metric_row {
     int64_t step;
     double epoch;
     int64_t time_us;
+    int64_t
+        retry; /* so often the run went back after a divergence and took another way */
     int count;
     const char *const *names; /* borrowed */
     const double *values;     /* borrowed; NaN and infinities are kept */
 };
 
-/* Adds points; a point with a (step, names) that is there already is replaced (a job that
- * resumed says the same again). Guarded by the lease like all that a worker writes. */
+/* Adds points. What is there already of a step stays as it is, because somebody may have
+ * read it: a job that resumed says the same again, but for times and speeds. Of a larger
+ * `retry` a point replaces all of its step. Guarded by the lease like all that a worker
+ * writes. */
 int metrics_append(struct db *db, const char *job_id, int64_t lease,
                    const struct metric_row *points, size_t count, struct error *err);
 

@@ -57,7 +57,10 @@ static int metrics(void *context, const struct metric_point *point)
     buffer_clear(text);
     buffer_printf(text, "{\"step\":%lld,\"epoch\":", (long long)point->step);
     append_number(text, point->epoch);
-    buffer_printf(text, ",\"time\":%lld,\"names\":[", (long long)clock_wall_us());
+    buffer_printf(text, ",\"time\":%lld", (long long)clock_wall_us());
+    if (point->retry > 0)
+        buffer_printf(text, ",\"retry\":%lld", (long long)point->retry);
+    buffer_append_string(text, ",\"names\":[");
     for (int i = 0; i < point->count; i++) {
         if (i > 0)
             buffer_append_char(text, ',');

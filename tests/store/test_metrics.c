@@ -97,18 +97,64 @@ static void test_what_is_not_finite_is_kept_to_the_bit(void **state)
     metric_result_release(&result);
 }
 
-static void test_a_repeated_point_replaces_the_old_one(void **state)
+/* After a crash a job says its last steps again, with other speeds and perhaps with the
+ * series of the layers at other steps. */
+static void test_a_point_that_was_there_once_stays_as_it_is(void **state)
 {
     struct db *db = db_of(state);
     char job[ID_SIZE];
     int64_t lease = make_running_job(db, job);
-    const char *const names[] = {"loss"};
-    const double first = 1, second = 2;
-    append(db, job, lease, 5, names, &first, 1);
-    append(db, job, lease, 5, names, &second, 1);
+    const char *const few[] = {"loss", "speed"}, *const more[] = {"speed", "norm",
+                                                                  "loss"};
+    const double first[] = {1, 50}, again[] = {70, 8, 1}, first_more[] = {60, 9, 2};
+    append(db, job, lease, 5, few, first, 2);
+    append(db, job, lease, 6, more, first_more, 3);
+    append(db, job, lease, 5, more, again, 3);
+    append(db, job, lease, 6, few, first, 2);
     struct metric_result result = read_all(db, job, &everything);
-    assert_int_equal(result.total, 1);
-    assert_true(result.series[0].value[0] == 2);
+    assert_int_equal(result.total, 6);
+    assert_int_equal(result.count, 3);
+    const double expected[3][2] = {{1, 2}, {8, 9}, {50, 60}}; /* loss, norm, speed */
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(result.series[i].count, 2);
+        for (size_t k = 0; k < 2; k++) {
+            assert_int_equal(result.series[i].step[k], 5 + k);
+            assert_true(result.series[i].value[k] == expected[i][k]);
+        }
+    }
+    metric_result_release(&result);
+}
+
+static void test_a_run_that_went_back_replaces_what_it_had_said(void **state)
+{
+    struct db *db = db_of(state);
+    char job[ID_SIZE];
+    int64_t lease = make_running_job(db, job);
+    const char *const both[] = {"loss", "norm"};
+    const double values[] = {3, 7};
+    struct error err = {0};
+    struct metric_row point = {.step = 5,
+                               .epoch = 1,
+                               .time_us = TEST_NOW,
+                               .count = 2,
+                               .names = both,
+                               .values = values};
+    append(db, job, lease, 4, both, values, 2);
+    append(db, job, lease, 5, both, values, 2);
+    const double other = 2, later = 1;
+    point.count = 1;
+    point.values = &other;
+    point.retry = 1;
+    assert_int_equal(metrics_append(db, job, lease, &point, 1, &err), 0);
+    /* The crash of that run brings the way before the retry once more, and the retry. */
+    append(db, job, lease, 5, both, values, 2);
+    point.values = &later;
+    assert_int_equal(metrics_append(db, job, lease, &point, 1, &err), 0);
+    struct metric_result result = read_all(db, job, &everything);
+    assert_int_equal(result.series[0].count, 2);
+    assert_true(result.series[0].value[0] == 3);
+    assert_true(result.series[0].value[1] == 2);
+    assert_int_equal(result.series[1].count, 1); /* of the norm, step 4's alone */
     metric_result_release(&result);
 }
 
@@ -183,7 +229,7 @@ static void test_the_version_changes_with_every_addition(void **state)
     assert_int_equal(metrics_version(db, job, &after, &err), 0);
     assert_int_not_equal(before, after);
     before = after;
-    append(db, job, lease, 5, names, &value, 1); /* a replacement is a change as well */
+    append(db, job, lease, 5, names, &value, 1); /* said again */
     assert_int_equal(metrics_version(db, job, &after, &err), 0);
     assert_int_not_equal(before, after);
     assert_int_equal(metrics_version(db, "job_none", &after, NULL), ERR_NOT_FOUND);
@@ -274,8 +320,8 @@ static void test_points_that_alternate_between_sets_keep_to_their_names(void **s
     assert_int_equal(result.count, 3);
     assert_int_equal(result.series[0].count, 4); /* a at 0, 1, 2, 3 */
     assert_true(result.series[0].value[1] == 4);
-    assert_int_equal(result.series[1].count, 4); /* b at 0 (twice), 2, 3 */
-    assert_true(result.series[1].value[1] == 3);
+    assert_int_equal(result.series[1].count, 3); /* b at 0, 2, 3: the first at 0 counts */
+    assert_true(result.series[1].value[0] == 2);
     assert_int_equal(result.series[2].count, 1);
     assert_true(result.series[2].value[0] == 5);
     metric_result_release(&result);
@@ -451,7 +497,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_points_come_back_exactly_in_order_of_name_and_step),
         TEST(test_what_is_not_finite_is_kept_to_the_bit),
-        TEST(test_a_repeated_point_replaces_the_old_one),
+        TEST(test_a_point_that_was_there_once_stays_as_it_is),
+        TEST(test_a_run_that_went_back_replaces_what_it_had_said),
         TEST(test_names_choose_series_and_a_star_matches_any_ending),
         TEST(test_a_poll_goes_on_where_the_last_one_ended),
         TEST(test_the_version_changes_with_every_addition),

@@ -169,6 +169,8 @@ static int read_point(const json_t *point, const char **names, double *values,
         rc = payload_number(point, "epoch", &row.epoch, err);
     if (rc == 0)
         rc = payload_integer(point, "time", 0, INT64_MAX, &row.time_us, err);
+    if (rc == 0 && json_object_get(point, "retry"))
+        rc = payload_integer(point, "retry", 0, LARGEST_STEP, &row.retry, err);
     const json_t *name_list = json_object_get(point, "names");
     const json_t *value_list = json_object_get(point, "values");
     row.count = (int)json_array_size(name_list);
