@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define VERSION 1
@@ -277,10 +276,8 @@ static int plan_entries(struct dataset_writer *writer, const struct dataset_arra
 
 static int size_output(const struct dataset_writer *writer, struct error *err)
 {
-    struct stat status;
-    if (fstat(writer->fd, &status) != 0)
-        return error_set_errno(err, errno, "cannot inspect the output of ingest");
-    if (!S_ISREG(status.st_mode) || status.st_size != 0)
+    uint64_t bytes;
+    if (io_file_size(writer->fd, &bytes) != 0 || bytes != 0)
         return error_set(err, ERR_INVALID, "the output of ingest is not an empty file");
     if (ftruncate(writer->fd, (off_t)writer->file_bytes) != 0)
         return error_set_errno(err, errno, "cannot size the dataset file");

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -28,6 +29,7 @@
 
 struct channel {
     int output;
+    const char *sandbox;        /* the level, for READY */
     struct frame_reader reader; /* of the listening thread once there is one */
     _Atomic int command;
     _Atomic bool
@@ -74,6 +76,7 @@ int channel_open(struct channel **ret_channel, struct error *err)
     buffer_init(&channel->points, 2 * POINTS_MAX_BYTES);
     frame_reader_init(&channel->reader, FROM_DAEMON);
     channel->busy = true;
+    channel->sandbox = "none";
     int rc = take_output(channel, err);
     if (rc != 0) {
         channel_close(channel);
@@ -392,15 +395,22 @@ static void *beat_main(void *argument)
     return NULL;
 }
 
+void channel_set_sandbox(struct channel *channel, const char *level)
+{
+    channel->sandbox = level;
+}
+
 int channel_ready(struct channel *channel, struct error *err)
 {
-    static const char text[] = "{\"version\":\"" BACKPROP_VERSION
-                               "\",\"sandbox\":\"none\",\"blas\":\"openblas\"}";
+    char text[128];
+    int length = snprintf(text, sizeof(text),
+                          "{\"version\":\"%s\",\"sandbox\":\"%s\",\"blas\":\"openblas\"}",
+                          BACKPROP_VERSION, channel->sandbox);
     int failed = pthread_create(&channel->heart, NULL, beat_main, channel);
     if (failed != 0)
         return error_set_errno(err, failed, "cannot start the heartbeat");
     channel->beats = true;
-    return channel_send(channel, MESSAGE_READY, text, sizeof(text) - 1, err);
+    return channel_send(channel, MESSAGE_READY, text, (size_t)length, err);
 }
 
 void channel_set_busy(struct channel *channel, bool busy)

@@ -58,6 +58,9 @@ enum channel_command channel_command(const struct channel *channel);
 
 /* ---- sending ---- */
 
+/* How this process is confined, for READY; a constant. "none" unless it is said. */
+void channel_set_sandbox(struct channel *channel, const char *level);
+
 /* Says READY and starts to beat. */
 int channel_ready(struct channel *channel, struct error *err)
     __attribute__((warn_unused_result));

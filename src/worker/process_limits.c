@@ -7,6 +7,7 @@
 #include "process_limits.h"
 
 #include "base/io.h"
+#include "syscall_filter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,12 @@
 
 #define NICENESS 10
 #define OOM_SCORE "500" /* of -1000 … 1000: before the daemon, which has 0 */
+
+/* Beyond what a task is predicted to take and a quarter of that: the buffers of BLAS, the
+ * stacks of threads, what malloc sets aside for each of them. All that is reserved
+ * counts, whether it was ever touched or not. */
+#define HEAD_ROOM_MB 512
+#define MEMORY_MAX_MB (INT64_C(1) << 40)
 
 /* Polling stays quick while workers use every core. Failure only costs some of that. */
 static void give_way(void)
@@ -41,11 +48,42 @@ static void offer_to_the_oom_killer(void)
     io_close(&fd);
 }
 
-int limits_apply(struct error *err)
+static int limit(int resource, rlim_t most, const char *what, struct error *err)
 {
-    struct rlimit no_core = {0, 0};
-    if (setrlimit(RLIMIT_CORE, &no_core) != 0)
-        return error_set_errno(err, errno, "cannot forbid core files");
+    struct rlimit both = {most, most};
+    if (setrlimit((__rlimit_resource_t)resource, &both) != 0)
+        return error_set_errno(err, errno, "cannot limit %s", what);
+    return 0;
+}
+
+/* Private memory that can be written; a dataset's mapped file is not of it. Beyond the
+ * limit an allocation fails, which the daemon is told in words. A sanitizer's shadow is
+ * larger than any limit. */
+static int limit_memory(int64_t memory_mb, struct error *err)
+{
+    if (memory_mb < 0 || memory_mb > MEMORY_MAX_MB || SYSCALL_FILTER_LAX)
+        return 0;
+    int64_t most_mb = memory_mb + memory_mb / 4 + HEAD_ROOM_MB;
+    return limit(RLIMIT_DATA, (rlim_t)most_mb << 20, "memory", err);
+}
+
+static int limit_files(int64_t file_mb, struct error *err)
+{
+    signal(SIGXFSZ, SIG_IGN); /* too much is an error like any other */
+    if (file_mb < 0 || file_mb > INT64_MAX >> 20)
+        return 0;
+    return limit(RLIMIT_FSIZE, (rlim_t)file_mb << 20, "what is written to files", err);
+}
+
+int limits_apply(const struct limits *limits, struct error *err)
+{
+    int rc = limit(RLIMIT_CORE, 0, "core files", err);
+    if (rc == 0)
+        rc = limit_memory(limits->memory_mb, err);
+    if (rc == 0)
+        rc = limit_files(limits->file_mb, err);
+    if (rc != 0)
+        return rc;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return error_set_errno(err, errno, "cannot give up new privileges");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)

@@ -39,6 +39,7 @@ LIBRARIES = {
     "libcurl": r"curl/curl\.h",
     "OpenBLAS": r"(cblas|openblas_config)\.h",
     "zlib": r"zlib\.h",
+    "libseccomp": r"seccomp\.h",
     "uthash": r"ut(hash|list|array|string)\.h",
 }
 SYSTEM_HEADER = re.compile(
