@@ -4,6 +4,7 @@
 #include "landlock.h"
 #include "syscall_filter.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -66,10 +67,18 @@ static enum sandbox_level enter(struct sandbox_state *state)
 
 #endif
 
+/* What the C library loads when it is first needed, which may be too late: the unwinder,
+ * for threads that are cancelled. */
+static void load_libraries(void)
+{
+    (void)dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_NODELETE);
+}
+
 int sandbox_enter(enum sandbox_policy policy, struct sandbox_state *ret_state,
                   struct error *err)
 {
     struct sandbox_state state = {.level = SANDBOX_LEVEL_NONE};
+    load_libraries();
     if (policy != SANDBOX_NONE)
         state.level = enter(&state);
     if (policy == SANDBOX_STRICT && state.level != SANDBOX_LEVEL_FULL)

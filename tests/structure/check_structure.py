@@ -43,7 +43,7 @@ LIBRARIES = {
     "uthash": r"ut(hash|list|array|string)\.h",
 }
 SYSTEM_HEADER = re.compile(
-    r"((sys|linux|arpa|net|netinet|asm)/\w+|alloca|assert|ctype|dirent|endian|errno|fcntl"
+    r"((sys|linux|arpa|net|netinet|asm)/\w+|alloca|assert|ctype|dirent|dlfcn|endian|errno|fcntl"
     r"|fenv|float|getopt|immintrin|inttypes|limits|locale|math|netdb|poll|pthread|pwd|sched"
     r"|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio"
     r"|stdlib|stdnoreturn|string|strings|syslog|termios|tgmath|threads|time|unistd|wchar"
