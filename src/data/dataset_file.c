@@ -279,9 +279,13 @@ static int size_output(const struct dataset_writer *writer, struct error *err)
     uint64_t bytes;
     if (io_file_size(writer->fd, &bytes) != 0 || bytes != 0)
         return error_set(err, ERR_INVALID, "the output of ingest is not an empty file");
-    if (ftruncate(writer->fd, (off_t)writer->file_bytes) != 0)
-        return error_set_errno(err, errno, "cannot size the dataset file");
-    return 0;
+    if (ftruncate(writer->fd, (off_t)writer->file_bytes) == 0)
+        return 0;
+    if (errno == EFBIG)
+        return error_set(err, ERR_TOO_LARGE,
+                         "the dataset would take %llu bytes, more than a file may have",
+                         (unsigned long long)writer->file_bytes);
+    return error_set_errno(err, errno, "cannot size the dataset file");
 }
 
 int dataset_writer_open(int fd, const struct dataset_array *arrays, int count,

@@ -28,8 +28,10 @@ struct config {
     char *listen;
     char *worker_path; /* NULL: beside this program */
     char *log_level, *log_format;
-    char *file;      /* NULL: none */
-    int64_t workers; /* slots; 0: the number of cores */
+    char *file;             /* NULL: none */
+    int64_t workers;        /* slots; 0: the number of cores */
+    char *sandbox;          /* of workers: "strict", "auto", "none", not checked */
+    int64_t worker_silence; /* seconds */
     int64_t http_threads;
     int64_t max_upload_bytes, max_expanded_bytes;
     char *tls_certificate, *tls_key; /* PEM files; NULL: plain HTTP */

@@ -11,6 +11,7 @@
 #include "http/hub.h"
 #include "http/server.h"
 #include "machine.h"
+#include "sched/sandbox_probe.h"
 #include "store/tokens.h"
 
 #include <errno.h>
@@ -28,7 +29,6 @@
 #define MAX_INGESTS 2
 #define MAX_SERVING 4
 #define SERVING_IDLE_SECONDS 300
-#define SILENCE_SECONDS 60
 #define HEARTBEAT_SECONDS 5 /* event streams look up; they say something every 15 s */
 #define DRAIN_SCHED_MS 6500 /* workers checkpoint and go */
 #define DRAIN_ALL_MS 7500   /* the last replies are sent */
@@ -37,6 +37,7 @@ struct daemon {
     struct server server;
     struct http_listener *listener;
     char worker_path[PATH_MAX];
+    char sandbox_level[SANDBOX_LEVEL_SIZE];
 };
 
 static void job_changed(void *context, const char *job_id)
@@ -154,6 +155,16 @@ static int check_tokens(struct store *store, const char *listen, struct error *e
     return rc;
 }
 
+/* MiB of the largest dataset file that an upload can make: a cell of a table takes at
+ * least a byte there and 4 here. */
+static int64_t dataset_file_mb(const struct server_config *config)
+{
+    uint64_t bytes = config->max_upload_bytes > config->max_expanded_bytes
+                         ? config->max_upload_bytes
+                         : config->max_expanded_bytes;
+    return 8 * (int64_t)(bytes >> 20) + 64;
+}
+
 static int start_sched(struct daemon *daemon, const struct config *config,
                        struct error *err)
 {
@@ -166,7 +177,10 @@ static int start_sched(struct daemon *daemon, const struct config *config,
         .max_ingests = MAX_INGESTS,
         .max_serving = MAX_SERVING,
         .serving_idle_ns = SERVING_IDLE_SECONDS * CLOCK_NS_PER_SECOND,
-        .silence_ns = SILENCE_SECONDS * CLOCK_NS_PER_SECOND,
+        .silence_ns = config->worker_silence * CLOCK_NS_PER_SECOND,
+        .sandbox = config->sandbox,
+        .task_memory_mb = server->config.memory_mb / 2,
+        .ingest_file_mb = dataset_file_mb(&server->config),
         .on_change = job_changed,
         .context = daemon,
     };
@@ -190,7 +204,6 @@ static void fill_server_config(struct server_config *server, const struct config
     server->limits = config->limits;
     server->slots = config->workers > 0 ? (int)config->workers : machine_cores();
     server->memory_mb = machine_memory_mb();
-    server->sandbox = "none";
 }
 
 /* Everything down to HTTP, or nothing: what came up goes down again by stop(). */
@@ -200,7 +213,11 @@ static int start(struct daemon *daemon, const struct config *config, int *ret_po
     struct server *server = &daemon->server;
     fill_server_config(&server->config, config);
     server->started_us = clock_wall_us();
+    server->config.sandbox = daemon->sandbox_level;
     int rc = find_worker(daemon, config, err);
+    if (rc == 0)
+        rc = sandbox_probe(daemon->worker_path, config->sandbox, daemon->sandbox_level,
+                           err);
     if (rc == 0 && mkdir(config->data_dir, 0700) != 0 && errno != EEXIST)
         rc = error_set_errno(err, errno, "cannot make the folder %s", config->data_dir);
     if (rc == 0)
@@ -257,8 +274,8 @@ int daemon_run(const struct config *config, struct error *err)
     rc = start(&daemon, config, &port, err);
     if (rc == 0) {
         announce(config, port);
-        log_event(LOG_INFO, "started", "version=%s slots=%d", BACKPROP_VERSION,
-                  daemon.server.config.slots);
+        log_event(LOG_INFO, "started", "version=%s slots=%d sandbox=%s", BACKPROP_VERSION,
+                  daemon.server.config.slots, daemon.sandbox_level);
         wait_for_signal(&daemon, &signals);
     }
     stop(&daemon);

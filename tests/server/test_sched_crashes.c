@@ -87,6 +87,19 @@ static void test_kill_from_outside_is_a_crash_and_not_out_of_memory(void **state
     expect_crash(f, "crash 9", "SIGKILL");
 }
 
+static void test_escape_from_the_sandbox_is_told_in_words(void **state)
+{
+    struct sched_fixture *f = *state;
+    fixture_start(f);
+    expect_crash(
+        f, "say forbidden system call 41;crash 31",
+        "tried a forbidden system call, number 41, and was ended by its sandbox");
+    expect_crash(f, "say forbidden system call 12345678901;crash 31",
+                 "tried a forbidden system call and was ended by its sandbox");
+    expect_crash(f, "crash 31",
+                 "tried a forbidden system call and was ended by its sandbox");
+}
+
 static void test_silent_worker_is_killed(void **state)
 {
     struct sched_fixture *f = *state;
@@ -388,6 +401,7 @@ int main(void)
         TEST(test_crashed_job_leaves_its_neighbour_alone),
         TEST(test_exit_status_without_an_end_is_a_crash),
         TEST(test_kill_from_outside_is_a_crash_and_not_out_of_memory),
+        TEST(test_escape_from_the_sandbox_is_told_in_words),
         TEST(test_silent_worker_is_killed),
         TEST(test_garbage_ends_the_worker),
         TEST(test_lies_in_json_end_the_worker),

@@ -33,7 +33,7 @@ struct server_config {
     int slots;
     /* Of the machine: jobs that are predicted to need more are refused. */
     int64_t memory_mb;
-    const char *sandbox; /* how workers are confined: "none", … */
+    const char *sandbox; /* the level of the workers' sandbox: "full", … */
 };
 
 /* What handlers reach. Fields are set before the first request and never change. */

@@ -344,9 +344,12 @@ static int start(struct ingesting *ingesting, struct error *err)
                                        .frame = take_frame,
                                        .drained = send_more,
                                        .ended = worker_ended};
+    const struct worker_needs needs = {.fds = ingesting->fds,
+                                       .fd_count = ingesting->part_count + 1,
+                                       .memory_mb = sched->config.task_memory_mb,
+                                       .file_mb = sched->config.ingest_file_mb};
     int rc =
-        worker_process_start(&sched->setting, ingesting->fds, ingesting->part_count + 1,
-                             &handlers, &ingesting->worker, err);
+        worker_process_start(&sched->setting, &needs, &handlers, &ingesting->worker, err);
     if (rc != 0)
         return rc;
     sched_count_up(sched, &sched->stats.ingesting, 1);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -62,7 +63,7 @@ static int add_stream(struct sources *sources, int kept, int *ret_kept, struct e
     return rc;
 }
 
-static int gather(struct sources *sources, const int *fds, int fd_count,
+static int gather(struct sources *sources, const struct launch_order *order,
                   struct launched *launched, struct error *err)
 {
     int rc = add_stream(sources, 1, &launched->input, err);
@@ -70,8 +71,8 @@ static int gather(struct sources *sources, const int *fds, int fd_count,
         rc = add_stream(sources, 0, &launched->output, err);
     if (rc == 0)
         rc = add_stream(sources, 0, &launched->errors, err);
-    for (int i = 0; i < fd_count && rc == 0; i++)
-        rc = add_source(sources, fds[i], err);
+    for (int i = 0; i < order->fd_count && rc == 0; i++)
+        rc = add_source(sources, order->fds[i], err);
     if (rc == 0) /* fewer wake-ups while weights come; the kernel may refuse */
         (void)fcntl(launched->output, F_SETPIPE_SZ, OUTPUT_PIPE_BYTES);
     return rc;
@@ -104,12 +105,38 @@ static int describe_process(posix_spawnattr_t *attributes)
     return failed;
 }
 
-static int spawn(const char *path, const struct sources *sources, pid_t *ret_pid,
-                 struct error *err)
+/* The command line: argv[0] and at most one of each option. */
+struct command_line {
+    char words[5][48];
+    char *arguments[6];
+};
+
+static void write_command(struct command_line *command, const struct launch_order *order)
 {
-    char name[] = "backprop-worker";
+    int count = 0;
+    snprintf(command->words[count++], sizeof(command->words[0]), "backprop-worker");
+    if (order->sandbox)
+        snprintf(command->words[count++], sizeof(command->words[0]), "--sandbox=%s",
+                 order->sandbox);
+    if (order->memory_mb > 0)
+        snprintf(command->words[count++], sizeof(command->words[0]), "--memory-mb=%lld",
+                 (long long)order->memory_mb);
+    if (order->file_mb > 0)
+        snprintf(command->words[count++], sizeof(command->words[0]), "--file-mb=%lld",
+                 (long long)order->file_mb);
+    if (order->probe)
+        snprintf(command->words[count++], sizeof(command->words[0]), "--probe");
+    for (int i = 0; i < count; i++)
+        command->arguments[i] = command->words[i];
+    command->arguments[count] = NULL;
+}
+
+static int spawn(const struct launch_order *order, const struct sources *sources,
+                 pid_t *ret_pid, struct error *err)
+{
+    struct command_line command;
+    write_command(&command, order);
     char threads[] = "OPENBLAS_NUM_THREADS=1", locale[] = "LC_ALL=C";
-    char *const arguments[] = {name, NULL};
     char *const environment[] = {threads, locale, NULL};
     posix_spawn_file_actions_t actions;
     int failed = posix_spawn_file_actions_init(&actions);
@@ -122,8 +149,8 @@ static int spawn(const char *path, const struct sources *sources, pid_t *ret_pid
         if (failed == 0)
             failed = describe_process(&attributes);
         if (failed == 0)
-            failed =
-                posix_spawn(ret_pid, path, &actions, &attributes, arguments, environment);
+            failed = posix_spawn(ret_pid, order->path, &actions, &attributes,
+                                 command.arguments, environment);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
@@ -132,18 +159,18 @@ static int spawn(const char *path, const struct sources *sources, pid_t *ret_pid
     return 0;
 }
 
-int launch_worker(const char *path, const int *fds, int fd_count,
-                  struct launched *ret_launched, struct error *err)
+int launch_worker(const struct launch_order *order, struct launched *ret_launched,
+                  struct error *err)
 {
     struct launched launched = {
         .pid = -1, .pid_fd = -1, .input = -1, .output = -1, .errors = -1};
     struct sources sources = {.count = 0};
-    if (fd_count < 0 || fd_count > LAUNCH_MAX_FDS)
+    if (order->fd_count < 0 || order->fd_count > LAUNCH_MAX_FDS)
         return error_set(err, ERR_INVALID, "a worker takes at most %d descriptors",
                          LAUNCH_MAX_FDS);
-    int rc = gather(&sources, fds, fd_count, &launched, err);
+    int rc = gather(&sources, order, &launched, err);
     if (rc == 0)
-        rc = spawn(path, &sources, &launched.pid, err);
+        rc = spawn(order, &sources, &launched.pid, err);
     sources_release(&sources);
     if (rc == 0) {
         launched.pid_fd = pidfd_open(launched.pid, 0);

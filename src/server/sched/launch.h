@@ -14,9 +14,22 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define LAUNCH_MAX_FDS 16
+
+/* What the process is started with. */
+struct launch_order {
+    const char *path; /* the executable */
+    const char
+        *sandbox; /* --sandbox of the worker: "strict", "auto", "none"; NULL: auto */
+    int64_t memory_mb, file_mb; /* --memory-mb, --file-mb; 0: none of it is said */
+    bool probe;                 /* it is to say how it is confined, and to end */
+    const int *fds;             /* borrowed */
+    int fd_count;
+};
 
 struct launched {
     pid_t pid;
@@ -26,10 +39,8 @@ struct launched {
     int errors; /* its standard error */
 };
 
-/* `path` is the executable; `fds` are borrowed. The caller owns the new descriptors and
- * has to wait for the process. */
-int launch_worker(const char *path, const int *fds, int fd_count,
-                  struct launched *ret_launched, struct error *err)
-    __attribute__((warn_unused_result));
+/* The caller owns the new descriptors and has to wait for the process. */
+int launch_worker(const struct launch_order *order, struct launched *ret_launched,
+                  struct error *err) __attribute__((warn_unused_result));
 
 #endif

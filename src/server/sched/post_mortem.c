@@ -9,6 +9,26 @@
 #define DETAIL_MAX_BYTES 8192
 #define TAIL_LINES 12
 
+/* A worker's sandbox lets it say which system call it was stopped at
+ * (worker/syscall_filter.h). */
+static void say_escape(const struct worker_end *end, struct error *cause)
+{
+    static const char words[] = "forbidden system call ";
+    const char *line = NULL;
+    for (const char *at = end->tail; (at = strstr(at, words)); at += sizeof(words) - 1)
+        line = at + sizeof(words) - 1;
+    size_t digits = line ? strspn(line, "0123456789") : 0;
+    if (digits > 0 && digits < 10)
+        error_set(cause, ERR_INTERNAL,
+                  "The worker tried a forbidden system call, number %.*s, and was ended "
+                  "by its sandbox.",
+                  (int)digits, line);
+    else
+        error_set(cause, ERR_INTERNAL,
+                  "The worker tried a forbidden system call and was ended by its "
+                  "sandbox.");
+}
+
 static void say_cause(const struct worker_end *end, struct error *cause)
 {
     error_clear(cause);
@@ -25,6 +45,10 @@ static void say_cause(const struct worker_end *end, struct error *cause)
     if (end->out_of_memory) {
         error_set(cause, ERR_NOMEM,
                   "The kernel killed the worker because the machine was out of memory.");
+        return;
+    }
+    if (end->signal == SIGSYS) {
+        say_escape(end, cause);
         return;
     }
     const char *name = sigabbrev_np(end->signal), *meaning = sigdescr_np(end->signal);

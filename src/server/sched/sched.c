@@ -159,6 +159,7 @@ int sched_start(const struct sched_config *config, struct sched **ret_sched,
     if (rc == 0) {
         sched->setting = (struct worker_setting){.loop = sched->loop,
                                                  .path = sched->config.worker_path,
+                                                 .sandbox = config->sandbox,
                                                  .silence_ns = config->silence_ns};
         rc = start_thread(sched, err);
     }

@@ -31,6 +31,10 @@ struct sched_config {
     int max_serving;         /* warm models at once; the longest unused one goes first */
     int64_t serving_idle_ns; /* a warm model that nobody asks ends after this */
     int64_t silence_ns;      /* a worker that says nothing for this long is killed */
+    const char *sandbox;     /* of workers: "strict", "auto" or "none"; NULL: auto */
+    int64_t task_memory_mb;  /* MiB of a worker that does not train; 0: no limit. Jobs say
+                                in their spec how much they may take */
+    int64_t ingest_file_mb;  /* MiB of the largest dataset file; 0: no limit */
     /* Something about this job changed and is committed: status, progress, events. */
     void (*on_change)(void *context, const char *job_id);
     void *context;

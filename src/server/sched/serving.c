@@ -275,7 +275,8 @@ static int start(struct serving *serving, struct error *err)
                                        .frame = take_frame,
                                        .drained = send_more,
                                        .ended = worker_ended};
-    rc = worker_process_start(&sched->setting, NULL, 0, &handlers, &serving->worker, err);
+    const struct worker_needs needs = {.memory_mb = sched->config.task_memory_mb};
+    rc = worker_process_start(&sched->setting, &needs, &handlers, &serving->worker, err);
     if (rc == 0) {
         sched_count_up(sched, &sched->stats.serving, 1);
         sched_count_total(sched, &sched->stats.started);

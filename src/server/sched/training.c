@@ -167,8 +167,10 @@ static void launch(struct training *training)
     training->crash_detail = NULL;
     int fd = -1;
     int rc = open_dataset(training, &fd, &training->crash);
+    const struct worker_needs needs = {
+        .fds = &fd, .fd_count = 1, .memory_mb = training->memory_mb};
     if (rc == 0)
-        rc = worker_process_start(&sched->setting, &fd, 1, &handlers, &training->worker,
+        rc = worker_process_start(&sched->setting, &needs, &handlers, &training->worker,
                                   &training->crash);
     io_close(&fd);
     training->crashed = rc != 0;
@@ -184,6 +186,14 @@ static int kept_checkpoints(const json_t *spec, const char *key)
     const json_t *value = json_object_get(json_object_get(spec, "checkpoint"), key);
     json_int_t count = json_is_integer(value) ? json_integer_value(value) : 1;
     return count < 0 ? 0 : count > 1000 ? 1000 : (int)count;
+}
+
+/* What the job may take, in MiB; 0 where the spec does not say. */
+static int64_t memory_of(const json_t *spec)
+{
+    const json_t *value =
+        json_object_get(json_object_get(spec, "resources"), "memory_mb");
+    return json_is_integer(value) ? json_integer_value(value) : 0;
 }
 
 static struct training *training_new(struct sched *sched, const struct job_row *job,
@@ -202,6 +212,7 @@ static struct training *training_new(struct sched *sched, const struct job_row *
         training->slots = job_queue_slots(sched, job->threads);
         training->attempt = job->attempt + 1;
         training->max_attempts = job->max_attempts;
+        training->memory_mb = memory_of(spec);
         training->keep_best = kept_checkpoints(spec, "keep_best");
         training->keep_latest = kept_checkpoints(spec, "keep_latest");
     }

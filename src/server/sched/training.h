@@ -45,6 +45,7 @@ struct training {
     char file_sha256[DIGEST_HEX_SIZE];
     int slots; /* that it takes */
     int attempt, max_attempts;
+    int64_t memory_mb;          /* resources.memory_mb */
     int keep_best, keep_latest; /* checkpoints */
     int64_t lease;
 

@@ -327,8 +327,9 @@ static int watch_all(struct worker_process *worker, struct error *err)
     return rc;
 }
 
-int worker_process_start(const struct worker_setting *setting, const int *fds,
-                         int fd_count, const struct worker_handlers *handlers,
+int worker_process_start(const struct worker_setting *setting,
+                         const struct worker_needs *needs,
+                         const struct worker_handlers *handlers,
                          struct worker_process **ret_worker, struct error *err)
 {
     struct worker_process *worker = mem_alloc(sizeof(*worker));
@@ -342,7 +343,13 @@ int worker_process_start(const struct worker_setting *setting, const int *fds,
     buffer_init(&worker->outgoing, OUTPUT_MAX_BYTES);
     frame_reader_init(&worker->reader, FROM_WORKER);
     struct launched launched = {0, -1, -1, -1, -1};
-    int rc = launch_worker(setting->path, fds, fd_count, &launched, err);
+    const struct launch_order order = {.path = setting->path,
+                                       .sandbox = setting->sandbox,
+                                       .memory_mb = needs->memory_mb,
+                                       .file_mb = needs->file_mb,
+                                       .fds = needs->fds,
+                                       .fd_count = needs->fd_count};
+    int rc = launch_worker(&order, &launched, err);
     worker->pid = launched.pid;
     worker->input = source_of(launched.input, input_ready);
     worker->output = source_of(launched.output, output_ready);

@@ -58,12 +58,22 @@ struct worker_process;
 struct worker_setting {
     struct loop *loop;
     const char *path;
+    const char *sandbox; /* as in struct launch_order */
     int64_t silence_ns;
 };
 
-/* `fds` are borrowed. `setting` must outlive the worker. New object. */
-int worker_process_start(const struct worker_setting *setting, const int *fds,
-                         int fd_count, const struct worker_handlers *handlers,
+/* What a task wants of its process. */
+struct worker_needs {
+    const int *fds; /* borrowed */
+    int fd_count;
+    int64_t memory_mb; /* that it may take, in MiB; 0: no limit */
+    int64_t file_mb;   /* that a file it writes may have, in MiB; 0: no limit */
+};
+
+/* `setting` must outlive the worker. New object. */
+int worker_process_start(const struct worker_setting *setting,
+                         const struct worker_needs *needs,
+                         const struct worker_handlers *handlers,
                          struct worker_process **ret_worker, struct error *err)
     __attribute__((warn_unused_result));
 
