@@ -254,6 +254,22 @@ class StreamsTest(LimitTest):
         wait_until(lambda: self.open("127.0.0.4")[1].status == 200, "a place for a stream")
 
 
+class LeavingTest(LimitTest):
+    def test_work_that_nobody_waits_for_ends(self):
+        dataset = json.loads(self.upload(rows=400)[2])["id"]
+        wide = [{"type": "dense", "units": 3000, "activation": "tanh"} for _ in range(3)]
+        body = json.dumps(spec(dataset, "arm", model={"layers": [
+            *wide, {"type": "dense", "units": "auto"}]}, batch_size=256))
+        leaver = self.connect()
+        leaver.sendall((f"POST /v1/jobs:gradcheck HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                        f"application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
+        wait_until(lambda: self.client.info()["workers"]["ingesting"] == 1, "a check that runs")
+        begin = time.monotonic()
+        leaver.close()
+        wait_until(lambda: self.client.info()["workers"]["ingesting"] == 0, "its end")
+        self.assertLess(time.monotonic() - begin, 20)  # by itself it would take a minute
+
+
 class SlownessTest(LimitTest):
     """Readers and writers that are slower than they may be are cut; all at the same time, because
     each of them takes a while."""

@@ -2,6 +2,7 @@
 #include "http_fixture.h"
 
 #include "http/reply.h"
+#include "http/request.h"
 #include "http/route.h"
 
 #include <pthread.h>
@@ -132,10 +133,43 @@ static void handle_download(struct request *request)
     reply_stream(request, 200, &source, NULL);
 }
 
+/* A request that is answered when its client is gone, as a scheduler does it. */
+static struct {
+    atomic_int calls, replied, ticket;
+} patient;
+
+static void *give_up(void *context)
+{
+    reply_problem(context, 503, "withdrawn", "nobody waits");
+    atomic_fetch_add(&patient.replied, 1);
+    return NULL;
+}
+
+static void note_gone(struct request *request, uint64_t ticket)
+{
+    atomic_store(&patient.ticket, (int)ticket);
+    atomic_fetch_add(&patient.calls, 1);
+    start_thread(give_up, request);
+}
+
+static void handle_patient(struct request *request)
+{
+    request_on_gone(request, note_gone, 77);
+}
+
+/* Is answered before its client goes. */
+static void handle_quick(struct request *request)
+{
+    request_on_gone(request, note_gone, 78);
+    start_thread(reply_later, request);
+}
+
 const struct route route_table[] = {
     {"GET", "/echo/{a}", 0, BODY_NONE, 0, handle_echo, "x y", NULL},
     {"GET", "/late", 0, BODY_NONE, 0, handle_late, NULL, NULL},
     {"GET", "/race", 0, BODY_NONE, 0, handle_race, NULL, NULL},
+    {"GET", "/patient", 0, BODY_NONE, 0, handle_patient, NULL, NULL},
+    {"GET", "/quick", 0, BODY_NONE, 0, handle_quick, NULL, NULL},
     {"GET", "/stream", 0, BODY_NONE, 0, handle_stream, NULL, NULL},
     {"GET", "/download", 0, BODY_NONE, 0, handle_download, NULL, NULL},
     {NULL, NULL, 0, BODY_NONE, 0, NULL, NULL, NULL},
@@ -239,6 +273,65 @@ static void test_a_stream_sleeps_until_it_is_woken(void **state)
     assert_int_equal(atomic_load(&live.released), 1);
 }
 
+static void
+test_a_stream_that_is_woken_for_nothing_sees_that_its_client_is_gone(void **state)
+{
+    (void)state;
+    int fd = open_stream();
+    wait_for(&live.reads, 1);
+    close(fd);
+    for (int i = 0; i < 1000 && atomic_load(&live.released) == 0; i++) {
+        publish(0);
+        sleep_ms(5);
+    }
+    assert_int_equal(atomic_load(&live.released), 1);
+}
+
+static void test_who_waits_for_a_client_that_is_gone_is_told(void **state)
+{
+    (void)state;
+    int fds[20];
+    atomic_store(&patient.calls, 0);
+    atomic_store(&patient.replied, 0);
+    int stays = client_connect(&fixture);
+    client_send(stays, "GET /patient HTTP/1.1\r\n" HOST "\r\n");
+    for (int i = 0; i < 20; i++) {
+        fds[i] = client_connect(&fixture);
+        client_send(fds[i], "GET /patient HTTP/1.1\r\n" HOST "\r\n");
+    }
+    sleep_ms(100);
+    assert_int_equal(atomic_load(&patient.calls), 0);
+    for (int i = 0; i < 20; i++)
+        close(fds[i]);
+    wait_for(&patient.replied, 20);
+    assert_int_equal(atomic_load(&patient.ticket), 77);
+    sleep_ms(900); /* another look of the watch */
+    sleep_ms(900);
+    assert_int_equal(atomic_load(&patient.calls), 20); /* not for the one that stays */
+    close(stays);
+    wait_for(&patient.replied, 21);
+}
+
+static void test_who_was_answered_is_not_called_gone(void **state)
+{
+    (void)state;
+    atomic_store(&patient.calls, 0);
+    int fds[20];
+    for (int i = 0; i < 20; i++) {
+        fds[i] = client_connect(&fixture);
+        client_send(fds[i], "GET /quick HTTP/1.1\r\n" HOST "\r\n");
+    }
+    for (int i = 0; i < 20; i++) {
+        struct client_reply reply = client_read(fds[i], false);
+        assert_int_equal(reply.status, 200);
+        client_reply_release(&reply);
+        close(fds[i]);
+    }
+    for (int i = 0; i < 5; i++)
+        sleep_ms(500);
+    assert_int_equal(atomic_load(&patient.calls), 0);
+}
+
 static void test_a_download_of_known_size_is_whole(void **state)
 {
     (void)state;
@@ -295,6 +388,9 @@ int main(void)
         TEST(test_another_thread_may_reply),
         TEST(test_a_reply_that_races_the_handler_is_sent_once),
         TEST(test_a_stream_sleeps_until_it_is_woken),
+        TEST(test_a_stream_that_is_woken_for_nothing_sees_that_its_client_is_gone),
+        TEST(test_who_waits_for_a_client_that_is_gone_is_told),
+        TEST(test_who_was_answered_is_not_called_gone),
         TEST(test_a_download_of_known_size_is_whole),
         TEST(test_the_drain_ends_streams_and_refuses_the_rest),
         TEST(test_what_waits_is_answered_before_the_close),

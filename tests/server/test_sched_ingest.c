@@ -25,6 +25,8 @@ static int open_null(void)
     return fd;
 }
 
+static uint64_t last_ticket;
+
 static int ask(struct sched_fixture *f, const char *script, struct answer *result)
 {
     *result = (struct answer){.fixture = f};
@@ -38,7 +40,7 @@ static int ask(struct sched_fixture *f, const char *script, struct answer *resul
                              .done = answer_take,
                              .context = result};
     struct error err = {0};
-    int rc = sched_ingest(f->sched, &job, &err);
+    int rc = sched_ingest(f->sched, &job, &last_ticket, &err);
     free(text);
     json_decref(options);
     return rc;
@@ -197,7 +199,7 @@ static int ask_check(struct sched_fixture *f, const char *script, struct answer 
     struct check_job job = {
         .dataset_fd = open_null(), .task = text, .done = answer_take, .context = result};
     struct error err = {0};
-    int rc = sched_check(f->sched, &job, &err);
+    int rc = sched_check(f->sched, &job, &last_ticket, &err);
     free(text);
     json_decref(json);
     return rc;
@@ -263,6 +265,34 @@ static void test_waiting_gradient_checks_are_answered_when_the_daemon_goes(void 
     }
 }
 
+static void test_a_task_that_nobody_waits_for_ends_at_once(void **state)
+{
+    struct sched_fixture *f = *state;
+    struct answer results[4];
+    uint64_t tickets[4];
+    fixture_start(f);
+    for (int i = 0; i < 4; i++) { /* two run, two wait */
+        assert_int_equal(i % 2 == 0 ? ask(f, "hang", &results[i])
+                                    : ask_check(f, "hang", &results[i]),
+                         0);
+        tickets[i] = last_ticket;
+    }
+    fixture_wait_until(f, workers_are_started, f);
+    sched_withdraw_task(f->sched, 77);
+    for (int i = 3; i >= 0; i--) {
+        sched_withdraw_task(f->sched, tickets[i]);
+        sched_withdraw_task(f->sched, tickets[i]);
+        fixture_wait_until(f, answer_is_there, &results[i]);
+        assert_int_equal(results[i].rc, ERR_CANCELLED);
+    }
+    ingest(f, "json 23 " FACTS, &results[0]); /* their places are free */
+    assert_int_equal(results[0].rc, 0);
+    sched_withdraw_task(f->sched, last_ticket);
+    fixture_stop(f, CLOCK_NS_PER_SECOND);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(results[i].calls, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +305,7 @@ int main(void)
         TEST(test_silent_ingest_worker_is_killed),
         TEST(test_waiting_ingests_have_their_turn_and_all_descriptors_are_closed),
         TEST(test_too_many_ingests_are_refused_at_once),
+        TEST(test_a_task_that_nobody_waits_for_ends_at_once),
         TEST(test_report_of_a_gradient_check_is_passed_on),
         TEST(test_failures_of_a_gradient_check_are_told),
         TEST(test_waiting_gradient_checks_are_answered_when_the_daemon_goes),

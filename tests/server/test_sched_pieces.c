@@ -46,7 +46,7 @@ static void put(struct sched_fixture *f, const char *model, const char *body,
                                             .done = take_answer,
                                             .context = asker};
     struct error err = {0};
-    assert_int_equal(sched_ask_pieces(f->sched, &question, &asker->ticket, &err), 0);
+    assert_int_equal(sched_ask(f->sched, &question, &asker->ticket, &err), 0);
 }
 
 static void wait_for(struct sched_fixture *f, struct asker *asker)
@@ -128,10 +128,15 @@ static void test_pieces_that_nobody_asked_for_end_the_worker(void **state)
     struct answer reply = {.fixture = f};
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
+    const struct sched_question question = {.model_id = model,
+                                            .verb = "predict",
+                                            .body = strdup("babble"),
+                                            .length = 6,
+                                            .done = answer_take,
+                                            .context = &reply};
     struct error err = {0};
-    assert_int_equal(sched_ask(f->sched, model, "predict", strdup("babble"), 6,
-                               answer_take, &reply, &err),
-                     0);
+    uint64_t ticket;
+    assert_int_equal(sched_ask(f->sched, &question, &ticket, &err), 0);
     fixture_wait_until(f, answer_is_there, &reply);
     assert_int_equal(reply.rc, ERR_INTERNAL);
     fixture_expect_text(reply.text, "piece");

@@ -15,10 +15,15 @@ static void put(struct sched_fixture *f, const char *model, const char *body,
                 struct answer *reply)
 {
     *reply = (struct answer){.fixture = f};
+    const struct sched_question question = {.model_id = model,
+                                            .verb = "predict",
+                                            .body = strdup(body),
+                                            .length = strlen(body),
+                                            .done = answer_take,
+                                            .context = reply};
     struct error err = {0};
-    int rc = sched_ask(f->sched, model, "predict", strdup(body), strlen(body),
-                       answer_take, reply, &err);
-    assert_int_equal(rc, 0);
+    uint64_t ticket;
+    assert_int_equal(sched_ask(f->sched, &question, &ticket, &err), 0);
 }
 
 static void ask(struct sched_fixture *f, const char *model, const char *body,
@@ -250,11 +255,15 @@ static void test_too_many_questions_are_refused_at_once(void **state)
     for (int i = 0; i < 1024; i++)
         put(f, model, "hang", &replies[i]);
     struct error err = {0};
-    char *body = strdup("x");
-    assert_int_equal(
-        sched_ask(f->sched, model, "predict", body, 1, answer_take, &replies[1024], &err),
-        ERR_BUSY);
-    free(body); /* still ours */
+    const struct sched_question question = {.model_id = model,
+                                            .verb = "predict",
+                                            .body = strdup("x"),
+                                            .length = 1,
+                                            .done = answer_take,
+                                            .context = &replies[1024]};
+    uint64_t ticket;
+    assert_int_equal(sched_ask(f->sched, &question, &ticket, &err), ERR_BUSY);
+    free(question.body); /* still ours */
     fixture_stop(f, CLOCK_NS_PER_SECOND);
     assert_int_equal(replies[1024].calls, 0);
 }

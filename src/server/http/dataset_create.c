@@ -361,6 +361,12 @@ static int open_output(struct creation *creation, struct error *err)
     return rc;
 }
 
+/* What nobody waits for any more would be a dataset that nobody knows of. */
+static void withdraw(struct request *request, uint64_t ticket)
+{
+    sched_withdraw_task(request->server->sched, ticket);
+}
+
 /* Hands parts and output to a worker. The descriptors go to the scheduler. */
 static int start_ingest(struct creation *creation, struct error *err)
 {
@@ -378,7 +384,11 @@ static int start_ingest(struct creation *creation, struct error *err)
         parts[i].fd = -1;
     }
     job.options = options;
-    int rc = sched_ingest(creation->server->sched, &job, err);
+    struct request *request = creation->request; /* the creation may be gone then */
+    uint64_t ticket;
+    int rc = sched_ingest(request->server->sched, &job, &ticket, err);
+    if (rc == 0)
+        request_on_gone(request, withdraw, ticket);
     free(options);
     return rc;
 }

@@ -213,6 +213,11 @@ static char *make_task(const struct evaluate_request *evaluation)
     return text;
 }
 
+static void withdraw(struct request *request, uint64_t ticket)
+{
+    sched_withdraw_task(request_server(request)->sched, ticket);
+}
+
 static int hand_over(struct request *request, struct evaluate_request *evaluation,
                      struct error *err)
 {
@@ -232,7 +237,10 @@ static int hand_over(struct request *request, struct evaluate_request *evaluatio
             .context = request,
         };
         evaluation->fd = -1;
-        rc = sched_check(request_server(request)->sched, &job, err);
+        uint64_t ticket;
+        rc = sched_check(request_server(request)->sched, &job, &ticket, err);
+        if (rc == 0)
+            request_on_gone(request, withdraw, ticket);
     }
     free(task);
     return rc;

@@ -191,6 +191,16 @@ static enum MHD_Result receive(struct request *request, const char *bytes, size_
     return MHD_YES;
 }
 
+/* The watch's: the client has closed its side. */
+static void client_is_gone(void *context)
+{
+    struct request *request = context;
+    pthread_mutex_lock(&request->lock);
+    if (!request->replied)
+        request->gone(request, request->ticket);
+    pthread_mutex_unlock(&request->lock);
+}
+
 /* The body is whole: runs the handler, and suspends the connection if
  * it has not replied. */
 static enum MHD_Result handle(struct request *request)
@@ -206,6 +216,8 @@ static enum MHD_Result handle(struct request *request)
     } else {
         request->match.route->handle(request);
     }
+    if (request->gone)
+        watch_for_end(listener->watch, request->connection, client_is_gone, request);
     pthread_mutex_lock(&request->lock);
     bool replied = request->replied;
     if (!replied) {
@@ -254,6 +266,8 @@ void exchange_completed(void *context, struct MHD_Connection *connection,
     if (!request)
         return;
     *request_slot = NULL;
+    if (request->gone)
+        watch_for_end(listener->watch, connection, NULL, NULL);
     bool sent = request->phase == PHASE_REPLYING || request->phase == PHASE_LINGER;
     unsigned status = sent ? request->reply.status : 0;
     int64_t elapsed = clock_monotonic_ns() - request->started_ns;

@@ -6,7 +6,8 @@
  * A stream begins with the first piece: until then the worker may still refuse, and its
  * refusal is an ordinary reply. Two sides hold a streamed generation, the scheduler
  * (until `done`) and the stream (until `release`); the last one frees it. A client that
- * goes away releases the stream, which withdraws the question.
+ * goes away releases the stream, which withdraws the question; one that goes before that,
+ * or whose generation is not streamed, is noticed by the watch (request_on_gone).
  */
 #include "base/buffer.h"
 #include "base/id.h"
@@ -236,25 +237,17 @@ static void generate_stream(struct request *request, char *body, size_t length)
                                             .done = finish,
                                             .context = generation};
     struct error err = {0};
-    int rc =
-        sched_ask_pieces(generation->server->sched, &question, &generation->ticket, &err);
-    if (rc != 0) {
+    generation->holders++; /* this function, which looks at the ticket */
+    int rc = sched_ask(generation->server->sched, &question, &generation->ticket, &err);
+    if (rc == 0) {
+        request_on_gone(request, model_answer_withdraw, generation->ticket);
+    } else {
         free(body);
         reply_error(request, &err);
-        pthread_mutex_lock(&generation->lock);
-        let_go(generation);
+        generation->holders--; /* the scheduler has none */
     }
-}
-
-static void generate_whole(struct request *request, char *body, size_t length)
-{
-    struct error err = {0};
-    int rc = sched_ask(request_server(request)->sched, request_param(request, 0),
-                       "generate", body, length, model_answer_reply, request, &err);
-    if (rc != 0) {
-        free(body);
-        reply_error(request, &err);
-    }
+    pthread_mutex_lock(&generation->lock);
+    let_go(generation);
 }
 
 void model_handle_generate(struct request *request)
@@ -273,5 +266,5 @@ void model_handle_generate(struct request *request)
     if (body && body_asks_for_stream(body, length))
         generate_stream(request, body, length);
     else
-        generate_whole(request, body, length);
+        model_answer_ask(request, "generate", body, length);
 }

@@ -50,6 +50,11 @@ static char *make_task(const struct job_spec *spec, const char *facts)
     return text;
 }
 
+static void withdraw(struct request *request, uint64_t ticket)
+{
+    sched_withdraw_task(request_server(request)->sched, ticket);
+}
+
 void jobs_handle_gradcheck(struct request *request)
 {
     struct job_spec *spec = jobs_read_spec(request);
@@ -68,7 +73,10 @@ void jobs_handle_gradcheck(struct request *request)
         struct check_job job = {
             .dataset_fd = fd, .task = task, .done = reply_report, .context = request};
         fd = -1;
-        rc = sched_check(request_server(request)->sched, &job, &err);
+        uint64_t ticket;
+        rc = sched_check(request_server(request)->sched, &job, &ticket, &err);
+        if (rc == 0)
+            request_on_gone(request, withdraw, ticket);
     }
     if (rc != 0)
         reply_error(request, &err);

@@ -4,6 +4,7 @@
 #include "reply.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 
 /* A refusal of the worker as a problem: {"code", "detail", "errors": [{pointer,
  * detail}]}. */
@@ -51,4 +52,28 @@ void model_answer_reply(void *context, int rc, const char *json, size_t length,
         reply_error(request, &fault);
     }
     json_decref(answer);
+}
+
+void model_answer_withdraw(struct request *request, uint64_t ticket)
+{
+    sched_withdraw(request_server(request)->sched, request_param(request, 0), ticket);
+}
+
+void model_answer_ask(struct request *request, const char *verb, char *body,
+                      size_t length)
+{
+    const struct sched_question question = {.model_id = request_param(request, 0),
+                                            .verb = verb,
+                                            .body = body,
+                                            .length = length,
+                                            .done = model_answer_reply,
+                                            .context = request};
+    struct error err = {0};
+    uint64_t ticket;
+    if (sched_ask(request_server(request)->sched, &question, &ticket, &err) == 0) {
+        request_on_gone(request, model_answer_withdraw, ticket);
+        return;
+    }
+    free(body);
+    reply_error(request, &err);
 }

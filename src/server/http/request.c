@@ -131,6 +131,14 @@ char *request_take_body(struct request *request, size_t *ret_length)
     return buffer_take(&request->body, ret_length);
 }
 
+void request_on_gone(struct request *request,
+                     void (*gone)(struct request *request, uint64_t ticket),
+                     uint64_t ticket)
+{
+    request->gone = gone;
+    request->ticket = ticket;
+}
+
 /* The weight of media type `type` in an Accept header (RFC 9110, section 12.5.1), looking
  * at exact names only; -1 when it is not named. */
 static double accept_weight(const char *accept, const char *type)

@@ -51,6 +51,14 @@ const char *request_body(struct request *request, size_t *ret_length);
 /* Takes the body over; the caller frees it. */
 char *request_take_body(struct request *request, size_t *ret_length);
 
+/* What is to be done when the client goes away before the reply: gone(request, ticket),
+ * on another thread, at most once, and never after the reply. It must not block, and must
+ * not reply itself. To be called by the handler, before it returns. A client that closes
+ * only its sending side is taken for gone, too, as by most servers. */
+void request_on_gone(struct request *request,
+                     void (*gone)(struct request *request, uint64_t ticket),
+                     uint64_t ticket);
+
 /* True when the client prefers `type` ("text/csv", "text/event-stream") by Accept. */
 bool request_accepts(struct request *request, const char *type);
 

@@ -70,6 +70,9 @@ struct request {
     int64_t started_ns;
     char id[REQUEST_ID_SIZE];
 
+    void (*gone)(struct request *request, uint64_t ticket); /* see request_on_gone() */
+    uint64_t ticket;
+
     pthread_mutex_t lock;
     enum request_phase phase;
     bool replied;

@@ -211,12 +211,12 @@ static struct watched *add(struct watch *watch, struct MHD_Connection *connectio
 {
     const union MHD_ConnectionInfo *socket =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    const union MHD_ConnectionInfo *client =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     struct watched *watched = socket ? mem_alloc(sizeof(*watched)) : NULL;
     if (!watched)
         return NULL; /* it is answered that there is no memory */
-    watched->fd = socket->connect_fd;
+    watched->fd = socket->connect_fd; /* the next look-up may use the same union */
+    const union MHD_ConnectionInfo *client =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     watched->place =
         peers_enter(watch->peers, client ? client->client_addr : NULL, &watched->peer);
     if (!watched->peer)

@@ -49,6 +49,7 @@ struct ingesting {
     struct sched *sched;
     struct ingesting *next;
     struct loop_call call;
+    uint64_t ticket;
     int part_count;
     char *part_names[MAX_PARTS];
     int fds[MAX_PARTS + 1]; /* the parts, then the output */
@@ -386,17 +387,32 @@ static void start_waiting(struct sched *sched)
     }
 }
 
+/* A worker that is killed is followed by `ended`, which frees. */
+static void end(struct ingesting *ingesting, const char *text)
+{
+    answer_error(ingesting, ERR_CANCELLED, text);
+    if (ingesting->worker)
+        worker_process_kill(ingesting->worker, WORKER_STOPPED, text);
+    else
+        leave(ingesting);
+}
+
 void ingesting_end_all(struct sched *sched)
 {
     struct ingesting *next;
     for (struct ingesting *i = sched->ingestings; i; i = next) {
         next = i->next;
-        answer_error(i, ERR_CANCELLED, "The daemon is going down.");
-        if (i->worker)
-            worker_process_kill(i->worker, WORKER_STOPPED, "the daemon ends");
-        else
-            leave(i);
+        end(i, "The daemon is going down.");
     }
+}
+
+void ingesting_withdraw(struct sched *sched, uint64_t ticket)
+{
+    struct ingesting *ingesting = sched->ingestings;
+    while (ingesting && ingesting->ticket != ticket)
+        ingesting = ingesting->next;
+    if (ingesting && ingesting->done)
+        end(ingesting, "Nobody waits for it any more.");
 }
 
 static void enqueue(struct loop_call *call)
@@ -413,8 +429,9 @@ static void enqueue(struct loop_call *call)
         start_waiting(sched);
 }
 
-void ingesting_hand_over(struct ingesting *ingesting)
+void ingesting_hand_over(struct ingesting *ingesting, uint64_t ticket)
 {
+    ingesting->ticket = ticket;
     ingesting->call.run = enqueue;
     loop_post(ingesting->sched->loop, &ingesting->call);
 }

@@ -22,7 +22,10 @@ struct ingesting *ingesting_new_check(struct sched *sched, const struct check_jo
 void ingesting_free(struct ingesting *ingesting);
 
 /* From any thread: it takes its turn, is answered and freed. */
-void ingesting_hand_over(struct ingesting *ingesting);
+void ingesting_hand_over(struct ingesting *ingesting, uint64_t ticket);
+
+/* On the scheduler's thread: nobody waits for that one any more. */
+void ingesting_withdraw(struct sched *sched, uint64_t ticket);
 
 /* The daemon is going: all end now, with ERR_CANCELLED. */
 void ingesting_end_all(struct sched *sched);

@@ -285,15 +285,25 @@ void sched_stats(struct sched *sched, struct sched_stats *ret_stats)
 
 /* ---- calls with an answer ---- */
 
+static uint64_t new_ticket(struct sched *sched)
+{
+    pthread_mutex_lock(&sched->lock);
+    uint64_t ticket = ++sched->last_ticket;
+    pthread_mutex_unlock(&sched->lock);
+    return ticket;
+}
+
 /* Counts in and hands over what was made of a call; NULL: there was no memory. */
-static int take_turn(struct sched *sched, struct ingesting *ingesting, struct error *err)
+static int take_turn(struct sched *sched, struct ingesting *ingesting,
+                     uint64_t *ret_ticket, struct error *err)
 {
     pthread_mutex_lock(&sched->lock);
     bool room = sched->ingests < INGEST_MAX_PENDING;
     sched->ingests += room;
     pthread_mutex_unlock(&sched->lock);
     if (room && ingesting) {
-        ingesting_hand_over(ingesting);
+        *ret_ticket = new_ticket(sched);
+        ingesting_hand_over(ingesting, *ret_ticket);
         return 0;
     }
     if (ingesting)
@@ -307,14 +317,16 @@ static int take_turn(struct sched *sched, struct ingesting *ingesting, struct er
 }
 
 /* Both of these take the descriptors. */
-int sched_ingest(struct sched *sched, const struct ingest_job *job, struct error *err)
+int sched_ingest(struct sched *sched, const struct ingest_job *job, uint64_t *ret_ticket,
+                 struct error *err)
 {
-    return take_turn(sched, ingesting_new(sched, job), err);
+    return take_turn(sched, ingesting_new(sched, job), ret_ticket, err);
 }
 
-int sched_check(struct sched *sched, const struct check_job *job, struct error *err)
+int sched_check(struct sched *sched, const struct check_job *job, uint64_t *ret_ticket,
+                struct error *err)
 {
-    return take_turn(sched, ingesting_new_check(sched, job), err);
+    return take_turn(sched, ingesting_new_check(sched, job), ret_ticket, err);
 }
 
 static void run_ask(struct loop_call *call)
@@ -360,8 +372,8 @@ static struct question *question_new(struct sched *sched,
     return question;
 }
 
-int sched_ask_pieces(struct sched *sched, const struct sched_question *asked,
-                     uint64_t *ret_ticket, struct error *err)
+int sched_ask(struct sched *sched, const struct sched_question *asked,
+              uint64_t *ret_ticket, struct error *err)
 {
     size_t whole = strlen(asked->verb) + 1 + asked->length;
     if (whole > message_max_payload(MESSAGE_REQUEST))
@@ -378,39 +390,27 @@ int sched_ask_pieces(struct sched *sched, const struct sched_question *asked,
         pthread_mutex_unlock(&sched->lock);
         return error_set(err, ERR_NOMEM, "no memory to ask a model");
     }
-    pthread_mutex_lock(&sched->lock);
-    question->ticket = ++sched->last_ticket;
-    pthread_mutex_unlock(&sched->lock);
+    question->ticket = new_ticket(sched);
     *ret_ticket = question->ticket;
     free(asked->body);
     loop_post(sched->loop, &question->call);
     return 0;
 }
 
-int sched_ask(struct sched *sched, const char *model_id, const char *verb, char *body,
-              size_t length, sched_reply *done, void *context, struct error *err)
-{
-    const struct sched_question question = {.model_id = model_id,
-                                            .verb = verb,
-                                            .body = body,
-                                            .length = length,
-                                            .done = done,
-                                            .context = context};
-    uint64_t ticket;
-    return sched_ask_pieces(sched, &question, &ticket, err);
-}
-
 struct withdrawal {
     struct loop_call call;
     struct sched *sched;
-    char model[ID_SIZE];
+    char model[ID_SIZE]; /* "": an ingest or a check */
     uint64_t ticket;
 };
 
 static void run_withdrawal(struct loop_call *call)
 {
     struct withdrawal *withdrawal = LOOP_OWNER(call, struct withdrawal, call);
-    serving_withdraw(withdrawal->sched, withdrawal->model, withdrawal->ticket);
+    if (withdrawal->model[0] != '\0')
+        serving_withdraw(withdrawal->sched, withdrawal->model, withdrawal->ticket);
+    else
+        ingesting_withdraw(withdrawal->sched, withdrawal->ticket);
     free(withdrawal);
 }
 
@@ -424,4 +424,9 @@ void sched_withdraw(struct sched *sched, const char *model_id, uint64_t ticket)
     withdrawal->ticket = ticket;
     snprintf(withdrawal->model, sizeof(withdrawal->model), "%s", model_id);
     loop_post(sched->loop, &withdrawal->call);
+}
+
+void sched_withdraw_task(struct sched *sched, uint64_t ticket)
+{
+    sched_withdraw(sched, "", ticket);
 }

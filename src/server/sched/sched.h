@@ -70,7 +70,8 @@ void sched_stats(struct sched *sched, struct sched_stats *ret_stats);
  * Ingest. Descriptors are taken over (closed) in every case. `done` is called once, with
  * the facts as JSON text (borrowed) and rc 0; with ERR_INVALID or ERR_TOO_LARGE and the
  * worker's violations as JSON text [{"pointer", "detail"}]; or with another error.
- * ERR_BUSY at once when too many are waiting.
+ * ERR_BUSY at once when too many are waiting. *ret_ticket is for sched_withdraw_task(),
+ * set before `done` is called.
  */
 struct ingest_job {
     int part_count;
@@ -82,8 +83,8 @@ struct ingest_job {
                  const struct error *err);
     void *context;
 };
-int sched_ingest(struct sched *sched, const struct ingest_job *job, struct error *err)
-    __attribute__((warn_unused_result));
+int sched_ingest(struct sched *sched, const struct ingest_job *job, uint64_t *ret_ticket,
+                 struct error *err) __attribute__((warn_unused_result));
 
 enum check_kind { CHECK_GRADIENTS, CHECK_EVALUATION };
 
@@ -104,26 +105,23 @@ struct check_job {
                  const struct error *err);
     void *context;
 };
-int sched_check(struct sched *sched, const struct check_job *job, struct error *err)
-    __attribute__((warn_unused_result));
+int sched_check(struct sched *sched, const struct check_job *job, uint64_t *ret_ticket,
+                struct error *err) __attribute__((warn_unused_result));
+
+/* Nobody wants the dataset or the report any more: its worker is killed, and `done` comes
+ * with ERR_CANCELLED. One that was answered is passed over. */
+void sched_withdraw_task(struct sched *sched, uint64_t ticket);
 
 /*
  * Asks a serving worker for a model (started if none is warm): `verb` is "predict" or
- * "generate", `body` the user's JSON, taken over if 0 is returned. `done` is
- * called once: rc 0 with the worker's reply {"status": 200, "body": {…}} as JSON text
- * (borrowed), or an error.
- */
-typedef void sched_reply(void *context, int rc, const char *json, size_t length,
-                         const struct error *err);
-int sched_ask(struct sched *sched, const char *model_id, const char *verb, char *body,
-              size_t length, sched_reply *done, void *context, struct error *err)
-    __attribute__((warn_unused_result));
-
-/*
- * The same for an answer that comes in pieces: before `done`, `piece` is called for each
+ * "generate", `body` the user's JSON, taken over if 0 is returned. `done` is called once:
+ * rc 0 with the worker's reply {"status": 200, "body": {…}} as JSON text (borrowed), or
+ * an error. For an answer that comes in pieces `piece` is called for each before that,
  * with its JSON text (borrowed). *ret_ticket names the question for sched_withdraw(); it
  * is set before any callback comes.
  */
+typedef void sched_reply(void *context, int rc, const char *json, size_t length,
+                         const struct error *err);
 struct sched_question {
     const char *model_id, *verb;
     char *body;
@@ -132,8 +130,8 @@ struct sched_question {
     sched_reply *done;
     void *context;
 };
-int sched_ask_pieces(struct sched *sched, const struct sched_question *question,
-                     uint64_t *ret_ticket, struct error *err)
+int sched_ask(struct sched *sched, const struct sched_question *question,
+              uint64_t *ret_ticket, struct error *err)
     __attribute__((warn_unused_result));
 
 /* Nobody wants the answer any more: it ends soon, and `done` comes as ever. A question
