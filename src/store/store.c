@@ -2,10 +2,12 @@
 #include "store.h"
 
 #include "blobs.h"
+#include "db.h"
 #include "readers.h"
 #include "schema.h"
 #include "writer.h"
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -14,6 +16,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +35,8 @@ struct store {
     struct db *db; /* the writer's */
     struct writer *writer;
     struct readers *readers;
+    struct store_write trial; /* see store_try_write() */
+    atomic_bool trying;
 };
 
 static char *join(const char *dir, const char *name)
@@ -213,4 +219,49 @@ int store_info(struct store *store, uint64_t *ret_bytes, int *ret_version)
     *ret_bytes = bytes;
     *ret_version = store->version;
     return 0;
+}
+
+static uint64_t size_of(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 ? (uint64_t)file.st_size : 0;
+}
+
+void store_stats(struct store *store, struct store_stats *ret_stats)
+{
+    writer_stats(store->writer, &ret_stats->writer);
+    ret_stats->database_bytes = size_of(store->path);
+    ret_stats->wal_bytes = size_of(store->wal_path);
+}
+
+/* Writes the moment of the trial: a page of the WAL and a sync of it. */
+static int run_trial(struct db *db, struct store_write *write, struct error *err)
+{
+    (void)write;
+    struct query q;
+    query_begin(&q, db,
+                "INSERT INTO meta (key, value) VALUES ('last_trial_us', :now)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+    char now[32];
+    snprintf(now, sizeof(now), "%lld", (long long)clock_wall_us());
+    query_bind_text(&q, ":now", now);
+    return query_run(&q, err);
+}
+
+static void trial_done(struct store_write *write, int rc, const struct error *err)
+{
+    (void)rc;
+    (void)err;
+    struct store *store =
+        (struct store *)(void *)((char *)write - offsetof(struct store, trial));
+    atomic_store(&store->trying, false);
+}
+
+void store_try_write(struct store *store)
+{
+    if (atomic_exchange(&store->trying, true))
+        return;
+    store->trial.run = run_trial;
+    store->trial.done = trial_done;
+    writer_submit(store->writer, &store->trial);
 }

@@ -19,6 +19,7 @@
 #define BACKPROP_STORE_H
 
 #include "base/error.h"
+#include "writer_stats.h"
 
 #include <stdint.h>
 
@@ -45,6 +46,7 @@ struct store_write {
      * commit's when that failed. May free the write. May submit others. May be NULL. */
     void (*done)(struct store_write *write, int rc, const struct error *err);
     struct store_write *next; /* the queue's */
+    int64_t submitted_ns;     /* the writer's */
     int rc;                   /* the writer's */
     struct error error;       /* the writer's */
 };
@@ -63,5 +65,17 @@ void store_read_end(struct store *store, struct db *db);
 
 /* Size of the database files in bytes, and the schema version. */
 int store_info(struct store *store, uint64_t *ret_bytes, int *ret_version);
+
+/* For /metrics and /readyz. `wal_bytes` are of the file; it is used again and again and
+ * shrinks only when it grew beyond measure. */
+struct store_stats {
+    struct writer_stats writer;
+    uint64_t database_bytes, wal_bytes;
+};
+void store_stats(struct store *store, struct store_stats *ret_stats);
+
+/* Tries to write, without waiting: what writer.last_failure says after a moment is true
+ * then. A trial that is under way is not repeated. */
+void store_try_write(struct store *store);
 
 #endif

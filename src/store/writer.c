@@ -3,11 +3,14 @@
 #include "writer.h"
 
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/pulse.h"
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -29,7 +32,12 @@ struct writer {
     pthread_mutex_t lock; /* guards queue and stopping */
     pthread_cond_t work;
     struct queue queue;
+    int64_t waiting; /* writes in it */
     bool stopping;
+    struct pulse pulse;
+    struct histogram commit_times, write_times;
+    _Atomic int64_t committed, failed, failed_groups, checkpoints;
+    atomic_int last_failure;
     /* Of the present WAL, in the file already; the thread's own. */
     int checkpointed_pages;
     bool tail_in_doubt; /* see write_over_tail(); the thread's own */
@@ -61,6 +69,7 @@ static struct store_write *take(struct writer *writer)
 {
     pthread_mutex_lock(&writer->lock);
     struct store_write *write = pop(&writer->queue);
+    writer->waiting -= write != NULL;
     pthread_mutex_unlock(&writer->lock);
     return write;
 }
@@ -75,6 +84,7 @@ static int pending_pages(const struct writer *writer)
 
 static void checkpoint(struct writer *writer)
 {
+    atomic_fetch_add(&writer->checkpoints, 1);
     bool truncate = db_wal_pages(writer->db) >= TRUNCATE_PAGES;
     int pages = 0;
     struct error err = {0};
@@ -105,12 +115,15 @@ static struct store_write *wait_for_work(struct writer *writer)
             pthread_cond_wait(&writer->work, &writer->lock);
         } else if (wait_at_most(writer, IDLE_NS) && !writer->queue.first) {
             pthread_mutex_unlock(&writer->lock);
+            pulse_begin(&writer->pulse);
             checkpoint(writer);
+            pulse_end(&writer->pulse);
             tidy = true;
             pthread_mutex_lock(&writer->lock);
         }
     }
     struct store_write *write = pop(&writer->queue);
+    writer->waiting -= write != NULL;
     pthread_mutex_unlock(&writer->lock);
     return write;
 }
@@ -162,8 +175,11 @@ static int run_group(struct writer *writer, struct store_write *first,
             break;
         push(group, write);
     }
+    int64_t started = clock_monotonic_ns();
     rc = db_run(db, "COMMIT", err);
     writer->tail_in_doubt = rc < 0;
+    if (rc == 0)
+        histogram_observe(&writer->commit_times, clock_monotonic_ns() - started);
     return rc;
 }
 
@@ -186,6 +202,19 @@ static void write_over_tail(struct writer *writer)
     writer->tail_in_doubt = rc < 0;
 }
 
+/* True for what a write fails with because of the store and not because of itself. */
+static bool is_of_store(int rc)
+{
+    return rc == ERR_NO_SPACE || rc == ERR_IO || rc == ERR_CORRUPT;
+}
+
+/* Notes the fate of a write, before it is told. */
+static void count_write(struct writer *writer, const struct store_write *write)
+{
+    atomic_fetch_add(write->rc < 0 ? &writer->failed : &writer->committed, 1);
+    histogram_observe(&writer->write_times, clock_monotonic_ns() - write->submitted_ns);
+}
+
 static void write_group(struct writer *writer, struct store_write *first)
 {
     struct queue group = {0};
@@ -198,12 +227,18 @@ static void write_group(struct writer *writer, struct store_write *first)
         log_event(LOG_ERROR, "store_commit_failed", "code=%s", error_code_name(rc));
     if (rc < 0 && writer->tail_in_doubt && !db_in_transaction(writer->db))
         write_over_tail(writer);
+    atomic_fetch_add(&writer->failed_groups, rc < 0);
+    int failure = rc;
+    for (const struct store_write *at = group.first; at && failure == 0; at = at->next)
+        failure = is_of_store(at->rc) ? at->rc : 0;
+    atomic_store(&writer->last_failure, failure);
     struct store_write *write;
     while ((write = pop(&group))) {
         if (rc < 0 && write->rc >= 0) {
             write->rc = rc;
             write->error = err;
         }
+        count_write(writer, write);
         if (write->done)
             write->done(write, write->rc, &write->error);
     }
@@ -214,9 +249,11 @@ static void *writer_main(void *argument)
     struct writer *writer = argument;
     struct store_write *write;
     while ((write = wait_for_work(writer))) {
+        pulse_begin(&writer->pulse);
         write_group(writer, write);
         if (pending_pages(writer) >= CHECKPOINT_PAGES)
             checkpoint(writer);
+        pulse_end(&writer->pulse);
     }
     return NULL;
 }
@@ -262,10 +299,12 @@ void writer_free(struct writer *writer)
 
 void writer_submit(struct writer *writer, struct store_write *write)
 {
+    write->submitted_ns = clock_monotonic_ns();
     pthread_mutex_lock(&writer->lock);
     bool accepted = !writer->stopping;
     if (accepted) {
         push(&writer->queue, write);
+        writer->waiting++;
         pthread_cond_signal(&writer->work);
     }
     pthread_mutex_unlock(&writer->lock);
@@ -280,4 +319,19 @@ void writer_submit(struct writer *writer, struct store_write *write)
 bool writer_is_current(const struct writer *writer)
 {
     return pthread_equal(pthread_self(), writer->thread) != 0;
+}
+
+void writer_stats(struct writer *writer, struct writer_stats *ret_stats)
+{
+    pthread_mutex_lock(&writer->lock);
+    ret_stats->waiting = writer->waiting;
+    pthread_mutex_unlock(&writer->lock);
+    ret_stats->committed = atomic_load(&writer->committed);
+    ret_stats->failed = atomic_load(&writer->failed);
+    ret_stats->failed_groups = atomic_load(&writer->failed_groups);
+    ret_stats->checkpoints = atomic_load(&writer->checkpoints);
+    histogram_read(&writer->commit_times, &ret_stats->commit);
+    histogram_read(&writer->write_times, &ret_stats->write);
+    ret_stats->busy_ns = pulse_busy_ns(&writer->pulse);
+    ret_stats->last_failure = atomic_load(&writer->last_failure);
 }

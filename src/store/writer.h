@@ -12,6 +12,7 @@
 
 #include "db.h"
 #include "store.h"
+#include "writer_stats.h"
 
 struct writer;
 
@@ -25,6 +26,9 @@ void writer_free(struct writer *writer);
 
 /* See store_submit(). */
 void writer_submit(struct writer *writer, struct store_write *write);
+
+/* Any thread. */
+void writer_stats(struct writer *writer, struct writer_stats *ret_stats);
 
 /* True on the writer thread itself. */
 bool writer_is_current(const struct writer *writer);

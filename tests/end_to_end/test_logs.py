@@ -1,23 +1,13 @@
 """What the daemon says on standard error, and the identifiers that tie it to replies and events."""
 import json
 import re
-import time
 import unittest
 
 from service import ServiceTest, spirals_csv
+from until import until
 
 PAIR = re.compile(r'([a-z0-9_]+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?: |$)')
 SECRET = "bpd_secret-that-must-not-be-logged"
-
-
-def until(look):
-    """What `look` finds within ten seconds."""
-    for _ in range(200):
-        found = look()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
 
 
 def logfmt(line):

@@ -69,6 +69,7 @@ static bool is_replied(struct request *request)
 static enum MHD_Result queue_reply(struct request *request)
 {
     request->phase = PHASE_REPLYING;
+    request->replied_ns = clock_monotonic_ns();
     watch_set(request->connection, WATCH_BUSY);
     return response_queue(request);
 }
@@ -230,18 +231,9 @@ static enum MHD_Result handle(struct request *request)
     return replied ? queue_reply(request) : MHD_YES;
 }
 
-enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection,
-                                const char *url, const char *method, const char *version,
-                                const char *upload_data, size_t *upload_data_size,
-                                void **request_slot)
+static enum MHD_Result go_on(struct request *request, const char *method,
+                             const char *upload_data, size_t *upload_data_size)
 {
-    (void)context;
-    (void)connection;
-    (void)url;
-    (void)version;
-    struct request *request = *request_slot;
-    if (!request)
-        return MHD_NO; /* there was no memory for it */
     if (request->phase == PHASE_BEGIN)
         return begin(request, method);
     if (*upload_data_size > 0) {
@@ -254,6 +246,25 @@ enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection
     if (is_replied(request))
         return queue_reply(request);
     return handle(request);
+}
+
+enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection,
+                                const char *url, const char *method, const char *version,
+                                const char *upload_data, size_t *upload_data_size,
+                                void **request_slot)
+{
+    (void)connection;
+    (void)url;
+    (void)version;
+    struct http_listener *listener = context;
+    struct request *request = *request_slot;
+    if (!request)
+        return MHD_NO; /* there was no memory for it */
+    struct pulse *pulse = pulses_own(&listener->pulses);
+    pulse_begin(pulse);
+    enum MHD_Result result = go_on(request, method, upload_data, upload_data_size);
+    pulse_end(pulse);
+    return result;
 }
 
 void exchange_completed(void *context, struct MHD_Connection *connection,
@@ -271,7 +282,11 @@ void exchange_completed(void *context, struct MHD_Connection *connection,
     bool sent = request->phase == PHASE_REPLYING || request->phase == PHASE_LINGER;
     unsigned status = sent ? request->reply.status : 0;
     int64_t elapsed = clock_monotonic_ns() - request->started_ns;
-    counters_add(listener->counters, request->match.index, status, elapsed);
+    int64_t until_reply = sent && request->replied_ns > 0
+                              ? request->replied_ns - request->started_ns
+                              : elapsed;
+    counters_add(listener->counters, request->match.index, status, until_reply,
+                 request->body_received);
     access_log_write(request, status, elapsed);
     request_free(request);
     atomic_fetch_sub(&listener->open, 1);

@@ -86,6 +86,14 @@ void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription)
     free(subscription);
 }
 
+void hub_count(struct hub *hub, int *ret_count, int *ret_maximum)
+{
+    pthread_mutex_lock(&hub->lock);
+    *ret_count = hub->count;
+    *ret_maximum = hub->maximum;
+    pthread_mutex_unlock(&hub->lock);
+}
+
 void hub_publish(struct hub *hub, const char *job_id)
 {
     pthread_mutex_lock(&hub->lock);

@@ -21,6 +21,9 @@ int hub_subscribe(struct hub *hub, const char *job_id, void (*wake)(void *contex
                   struct error *err) __attribute__((warn_unused_result));
 void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription);
 
+/* Subscriptions there are, and may be. Any thread. */
+void hub_count(struct hub *hub, int *ret_count, int *ret_maximum);
+
 void hub_publish(struct hub *hub, const char *job_id);
 
 /* Wakes everyone: the daemon is going away, or a heartbeat is due. */

@@ -234,7 +234,7 @@ int http_listen(struct server *server, struct http_listener **ret_listener, int 
         return error_set(err, ERR_NOMEM, "no memory for the HTTP server");
     listener->server = server;
     listener->quiesced = -1;
-    stream_list_init(&listener->streams);
+    stream_list_init(&listener->streams, &listener->pulses);
     int fd = -1;
     int port = 0;
     int rc = set_up(listener, err);

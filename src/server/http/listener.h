@@ -3,6 +3,7 @@
 #define BACKPROP_HTTP_LISTENER_H
 
 #include "address.h"
+#include "pulses.h"
 #include "server.h"
 #include "stream.h"
 
@@ -31,6 +32,7 @@ struct http_listener {
     struct http_limits limits;     /* those that hold, with what descriptors allow */
     struct peers *stream_peers;    /* owned: who has event streams */
     atomic_int uploads;            /* requests that have an upload */
+    struct pulses pulses;
     struct stream_list streams;
     atomic_int handling;  /* handlers that run */
     atomic_int suspended; /* requests that wait for a reply from another thread */

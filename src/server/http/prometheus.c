@@ -1,127 +1,116 @@
 /*
- * GET /metrics in the text format of Prometheus (version 0.0.4): counters and gauges,
- * each with HELP and TYPE. Everything is read at the moment of the scrape; nothing is
- * kept for it but the request counters.
+ * GET /metrics for Prometheus. Everything is read at the moment of the scrape; what is
+ * kept for it are counters alone.
  */
-#include "base/clock.h"
+#include "prometheus.h"
+
+#include "base/log.h"
 #include "counters.h"
+#include "exposition.h"
+#include "hub.h"
 #include "listener.h"
 #include "reply.h"
 #include "request_internal.h"
 #include "route.h"
-#include "store/jobs.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 
-#define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
-#define PAGE_MAX_BYTES ((size_t)1 << 20)
+#define PAGE_MAX_BYTES ((size_t)4 << 20)
 
-static void append_head(struct buffer *text, const char *name, const char *type,
-                        const char *help)
+static void append_durations(struct buffer *text, const struct counters *counters,
+                             int index)
 {
-    buffer_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void append_gauge(struct buffer *text, const char *name, const char *help,
-                         int64_t value)
-{
-    append_head(text, name, "gauge", help);
-    buffer_printf(text, "%s %" PRId64 "\n", name, value);
-}
-
-static void append_counter(struct buffer *text, const char *name, const char *help,
-                           int64_t value)
-{
-    append_head(text, name, "counter", help);
-    buffer_printf(text, "%s %" PRId64 "\n", name, value);
-}
-
-/* Calls `append` for each row of the table, and for requests that fit none. */
-static void each_route(struct buffer *text, const struct counters *counters,
-                       void (*append)(struct buffer *text, const char *method,
-                                      const char *route,
-                                      const struct route_counts *counts))
-{
-    struct route_counts counts;
-    for (int i = 0; route_table[i].method; i++) {
-        counters_read(counters, i, &counts);
-        append(text, route_table[i].method, route_table[i].pattern, &counts);
+    static const char *const classes[COUNTERS_CLASSES] = {"none", "1xx", "2xx",
+                                                          "3xx",  "4xx", "5xx"};
+    const struct route *route = index < 0 ? NULL : &route_table[index];
+    for (int i = 0; i < COUNTERS_CLASSES; i++) {
+        struct histogram_values values;
+        counters_read(counters, index, i, &values);
+        if (values.total == 0)
+            continue; /* most routes have few classes */
+        char labels[PROMETHEUS_LABELS_SIZE];
+        snprintf(labels, sizeof(labels), "method=\"%s\",route=\"%s\",status=\"%s\"",
+                 route ? route->method : "none", route ? route->pattern : "none",
+                 classes[i]);
+        exposition_histogram(text, "backpropd_http_request_duration_seconds", labels,
+                             &values);
     }
-    counters_read(counters, -1, &counts);
-    append(text, "", "none", &counts);
 }
 
-static void append_requests(struct buffer *text, const char *method, const char *route,
-                            const struct route_counts *counts)
+static void append_problems(struct buffer *text, struct counters *counters)
 {
-    static const char *const classes[COUNTERS_CLASSES] = {"cut", "1xx", "2xx",
-                                                          "3xx", "4xx", "5xx"};
-    for (int i = 0; i < COUNTERS_CLASSES; i++)
-        if (counts->requests[i] > 0)
-            buffer_printf(text,
-                          "backpropd_http_requests_total{method=\"%s\",route=\"%s\","
-                          "status=\"%s\"} %" PRId64 "\n",
-                          method, route, classes[i], counts->requests[i]);
-}
-
-static void append_seconds(struct buffer *text, const char *method, const char *route,
-                           const struct route_counts *counts)
-{
-    if (counts->nanoseconds > 0)
-        buffer_printf(text,
-                      "backpropd_http_request_seconds_total{method=\"%s\",route=\"%s\"} "
-                      "%.6f\n",
-                      method, route, (double)counts->nanoseconds / 1e9);
-}
-
-static void append_http(struct buffer *text, const struct http_listener *listener)
-{
-    append_head(text, "backpropd_http_requests_total", "counter",
-                "Requests by route and class of status.");
-    each_route(text, listener->counters, append_requests);
-    append_head(text, "backpropd_http_request_seconds_total", "counter",
-                "Time from the request line to the end of the reply, summed.");
-    each_route(text, listener->counters, append_seconds);
-    append_gauge(text, "backpropd_http_requests_open", "Requests under way.",
-                 atomic_load(&listener->open));
-}
-
-static void append_workers(struct buffer *text, struct sched *sched)
-{
-    struct sched_stats stats = {0};
-    sched_stats(sched, &stats);
-    append_gauge(text, "backpropd_slots", "Slots for training threads.", stats.slots);
-    append_gauge(text, "backpropd_slots_used", "Slots in use.", stats.slots_used);
-    append_head(text, "backpropd_workers", "gauge", "Live worker processes by task.");
-    buffer_printf(text,
-                  "backpropd_workers{task=\"train\"} %d\n"
-                  "backpropd_workers{task=\"ingest\"} %d\n"
-                  "backpropd_workers{task=\"serve\"} %d\n",
-                  stats.training, stats.ingesting, stats.serving);
-    append_counter(text, "backpropd_workers_started_total", "Worker processes started.",
-                   stats.started);
-    append_counter(text, "backpropd_workers_crashed_total",
-                   "Worker processes that ended before their task did.", stats.crashed);
-}
-
-static void append_store(struct buffer *text, struct store *store)
-{
-    uint64_t bytes = 0;
-    int schema = 0;
-    if (store_info(store, &bytes, &schema) == 0)
-        append_gauge(text, "backpropd_store_bytes", "Size of the database files.",
-                     (int64_t)bytes);
-    struct db *db = store_read_begin(store, NULL);
-    if (!db)
-        return;
-    int64_t counts[JOB_STATUS_COUNT];
-    if (jobs_count(db, counts, NULL) == 0) {
-        append_head(text, "backpropd_jobs", "gauge", "Jobs by status.");
-        for (int i = 0; i < JOB_STATUS_COUNT; i++)
-            buffer_printf(text, "backpropd_jobs{status=\"%s\"} %" PRId64 "\n",
-                          job_status_name((enum job_status)i), counts[i]);
+    static const char name[] = "backpropd_http_problems_total";
+    exposition_family(text, name, "counter",
+                      "Requests that were refused or failed, by the code of the reply.");
+    char code[COUNTERS_CODE_SIZE];
+    int64_t count;
+    for (int i = 0; counters_read_problem(counters, i, code, &count); i++) {
+        char labels[PROMETHEUS_LABELS_SIZE];
+        snprintf(labels, sizeof(labels), "code=\"%s\"", code);
+        exposition_integer(text, name, labels, count);
     }
-    store_read_end(store, db);
+}
+
+static void append_connections(struct buffer *text, struct http_listener *listener)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    exposition_gauge(text, "backpropd_http_connections", "Connections that are open.",
+                     info ? (int64_t)info->num_connections : 0);
+    exposition_gauge(text, "backpropd_http_requests_open",
+                     "Requests under way, event streams included.",
+                     atomic_load(&listener->open));
+    exposition_gauge(text, "backpropd_http_requests_waiting",
+                     "Requests that wait for the store or a worker, without a thread.",
+                     atomic_load(&listener->suspended));
+    int streams, maximum;
+    hub_count(listener->server->hub, &streams, &maximum);
+    exposition_gauge(text, "backpropd_event_streams", "Live event streams.", streams);
+    exposition_gauge(text, "backpropd_event_streams_max",
+                     "Event streams that there may be.", maximum);
+}
+
+void prometheus_append_http(struct buffer *text, struct http_listener *listener)
+{
+    exposition_family(text, "backpropd_http_request_duration_seconds", "histogram",
+                      "From the request line until the reply was ready to be sent, by "
+                      "route and class of status; none: cut before a reply.");
+    for (int i = 0; route_table[i].method; i++)
+        append_durations(text, listener->counters, i);
+    append_durations(text, listener->counters, -1);
+    append_problems(text, listener->counters);
+    exposition_counter(text, "backpropd_http_request_body_bytes_total",
+                       "Bytes of request bodies that were received.",
+                       counters_bytes_received(listener->counters));
+    append_connections(text, listener);
+}
+
+/* Threads, by how long they are busy with one thing. */
+static void append_threads(struct buffer *text, const struct server *server)
+{
+    static const char name[] = "backpropd_thread_busy_seconds";
+    struct sched_stats sched;
+    sched_stats(server->sched, &sched);
+    struct store_stats store;
+    store_stats(server->store, &store);
+    exposition_family(text, name, "gauge",
+                      "For how long a thread is busy with what it does now; 0: it waits "
+                      "for work. Of the HTTP threads the longest.");
+    exposition_seconds(text, name, "thread=\"scheduler\"", sched.busy_ns);
+    exposition_seconds(text, name, "thread=\"writer\"", store.writer.busy_ns);
+    exposition_seconds(text, name, "thread=\"http\"",
+                       pulses_longest_ns(&server->listener->pulses));
+}
+
+static void append_log(struct buffer *text)
+{
+    static const char name[] = "backpropd_log_lines_total";
+    exposition_family(text, name, "counter", "Lines that were written to the log.");
+    for (enum log_level level = LOG_DEBUG; level < LOG_LEVEL_COUNT; level++) {
+        char labels[PROMETHEUS_LABELS_SIZE];
+        snprintf(labels, sizeof(labels), "level=\"%s\"", log_level_name(level));
+        exposition_integer(text, name, labels, log_count(level));
+    }
 }
 
 void prometheus_handle_metrics(struct request *request)
@@ -129,13 +118,15 @@ void prometheus_handle_metrics(struct request *request)
     struct server *server = request_server(request);
     struct buffer text;
     buffer_init(&text, PAGE_MAX_BYTES);
-    append_head(&text, "backpropd_info", "gauge", "The version as a label; always 1.");
-    buffer_printf(&text, "backpropd_info{version=\"%s\"} 1\n", BACKPROP_VERSION);
-    append_gauge(&text, "backpropd_uptime_seconds", "Time since the start.",
-                 (clock_wall_us() - server->started_us) / 1000000);
-    append_http(&text, request->listener);
-    append_workers(&text, server->sched);
-    append_store(&text, server->store);
-    reply_bytes(request, 200, CONTENT_TYPE, text.data, text.length);
+    prometheus_append_process(&text, server);
+    prometheus_append_http(&text, request->listener);
+    prometheus_append_workers(&text, server);
+    prometheus_append_store(&text, server);
+    append_threads(&text, server);
+    append_log(&text);
+    if (buffer_status(&text) == 0)
+        reply_bytes(request, 200, EXPOSITION_CONTENT_TYPE, text.data, text.length);
+    else
+        reply_no_memory(request);
     buffer_release(&text);
 }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "counters.h"
 #include "exchange.h"
 #include "listener.h"
 #include "problem.h"
@@ -134,6 +135,7 @@ static void reply_with_problem(struct request *request, unsigned status, const c
 {
     struct buffer text;
     buffer_init(&text, PROBLEM_MAX_BYTES);
+    counters_add_problem(request->listener->counters, code);
     const struct problem problem = {status, code, detail, request->id, violations};
     problem_render(&text, &problem);
     size_t length = 0;

@@ -63,11 +63,11 @@ struct request {
     struct buffer body;    /* BODY_JSON */
     struct upload *upload; /* BODY_UPLOAD; owned */
     bool body_expected, body_is_chunked;
-    bool has_upload_place;   /* see quota.h */
-    uint64_t body_announced; /* Content-Length; 0 when unknown */
-    uint64_t body_received;  /* bytes, those thrown away too */
-    uint64_t lingered;       /* bytes thrown away in PHASE_LINGER */
-    int64_t started_ns;
+    bool has_upload_place;          /* see quota.h */
+    uint64_t body_announced;        /* Content-Length; 0 when unknown */
+    uint64_t body_received;         /* bytes, those thrown away too */
+    uint64_t lingered;              /* bytes thrown away in PHASE_LINGER */
+    int64_t started_ns, replied_ns; /* replied_ns: the reply went to libmicrohttpd */
     char id[REQUEST_ID_SIZE];
 
     void (*gone)(struct request *request, uint64_t ticket); /* see request_on_gone() */

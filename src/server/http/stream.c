@@ -19,8 +19,9 @@ struct stream {
     bool sleeping; /* the connection is suspended */
 };
 
-void stream_list_init(struct stream_list *list)
+void stream_list_init(struct stream_list *list, struct pulses *pulses)
 {
+    list->pulses = pulses;
     pthread_mutex_init(&list->lock, NULL);
     list->first = NULL;
     list->ending = false;
@@ -125,7 +126,10 @@ static ssize_t read_stream(void *context, uint64_t offset, char *bytes, size_t m
         bool ending = is_ending(stream->list);
         if (endless && ending)
             return MHD_CONTENT_READER_END_OF_STREAM;
+        struct pulse *pulse = pulses_own(stream->list->pulses);
+        pulse_begin(pulse);
         int64_t got = stream->source.read(stream->source.context, offset, bytes, maximum);
+        pulse_end(pulse);
         if (got > 0)
             return (ssize_t)got;
         if (got == 0 && endless)

@@ -9,6 +9,7 @@
 #ifndef BACKPROP_HTTP_STREAM_H
 #define BACKPROP_HTTP_STREAM_H
 
+#include "pulses.h"
 #include "reply.h"
 
 #include <microhttpd.h>
@@ -18,10 +19,11 @@
 struct stream_list {
     pthread_mutex_t lock; /* taken before a stream's own */
     struct stream *first;
+    struct pulses *pulses; /* borrowed: of the threads that read streams */
     bool ending;
 };
 
-void stream_list_init(struct stream_list *list);
+void stream_list_init(struct stream_list *list, struct pulses *pulses);
 void stream_list_release(struct stream_list *list);
 
 /* Live streams (of unknown length) end at their next read; sleepers are woken for it. */

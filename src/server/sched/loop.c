@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/pulse.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -20,6 +21,7 @@ struct loop {
     int epoll_fd;
     struct loop_source bell; /* an eventfd that loop_post() rings */
     struct loop_timer *timers;
+    struct pulse pulse;
     pthread_mutex_t lock; /* of the posted calls */
     struct loop_call *first, **last;
 };
@@ -170,7 +172,10 @@ static int wait_ms(const struct loop *loop)
 
 void loop_turn(struct loop *loop)
 {
-    if (loop_run_calls(loop) || fire_due(loop))
+    pulse_begin(&loop->pulse);
+    bool was_due = loop_run_calls(loop) || fire_due(loop);
+    pulse_end(&loop->pulse);
+    if (was_due)
         return;
     struct epoll_event event;
     int count = epoll_wait(loop->epoll_fd, &event, 1, wait_ms(loop));
@@ -178,6 +183,13 @@ void loop_turn(struct loop *loop)
         log_event(LOG_ERROR, "epoll_failed", "errno=%d", errno);
     if (count == 1) {
         struct loop_source *source = event.data.ptr;
+        pulse_begin(&loop->pulse);
         source->ready(source, event.events);
+        pulse_end(&loop->pulse);
     }
+}
+
+int64_t loop_busy_ns(const struct loop *loop)
+{
+    return pulse_busy_ns(&loop->pulse);
 }

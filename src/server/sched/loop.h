@@ -64,6 +64,10 @@ void loop_cancel_timer(struct loop *loop, struct loop_timer *timer);
 /* Runs what was posted. True if there was something. */
 bool loop_run_calls(struct loop *loop);
 
+/* For how long the loop's thread has been busy with one thing; 0 while it waits. Any
+ * thread. */
+int64_t loop_busy_ns(const struct loop *loop);
+
 /* Waits for one event, or what was posted, or a timer, and handles it. */
 void loop_turn(struct loop *loop);
 

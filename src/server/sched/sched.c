@@ -160,7 +160,8 @@ int sched_start(const struct sched_config *config, struct sched **ret_sched,
         sched->setting = (struct worker_setting){.loop = sched->loop,
                                                  .path = sched->config.worker_path,
                                                  .sandbox = config->sandbox,
-                                                 .silence_ns = config->silence_ns};
+                                                 .silence_ns = config->silence_ns,
+                                                 .tallies = &sched->tallies};
         rc = start_thread(sched, err);
     }
     if (rc != 0) {
@@ -281,6 +282,20 @@ void sched_stats(struct sched *sched, struct sched_stats *ret_stats)
     pthread_mutex_lock(&sched->lock);
     *ret_stats = sched->stats;
     pthread_mutex_unlock(&sched->lock);
+    const struct tallies *tallies = &sched->tallies;
+    ret_stats->start_failures = atomic_load(&tallies->start_failures);
+    for (int i = 0; i < WORKER_EXIT_COUNT; i++)
+        ret_stats->exits[i] = atomic_load(&tallies->exits[i]);
+    for (int i = 0; i < END_REASON_COUNT; i++)
+        ret_stats->ended[i] = atomic_load(&tallies->ended[i]);
+    ret_stats->busy_ns = loop_busy_ns(sched->loop);
+}
+
+int sched_check_workers(struct sched *sched, struct error *err)
+{
+    if (access(sched->worker_path, X_OK) != 0)
+        return error_set(err, ERR_IO, "the worker's program cannot be executed");
+    return tallies_check_workers(&sched->tallies, err);
 }
 
 /* ---- calls with an answer ---- */

@@ -16,6 +16,7 @@
 #include "base/id.h"
 #include "store/jobs.h"
 #include "store/store.h"
+#include "tallies.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -63,8 +64,17 @@ struct sched_stats {
     int slots, slots_used;
     int training, ingesting, serving; /* live workers */
     int64_t started, crashed;         /* workers since the start */
+    int64_t start_failures;           /* workers that could not be started */
+    int64_t exits[WORKER_EXIT_COUNT]; /* workers by how they ended */
+    int64_t ended[END_REASON_COUNT];  /* jobs by why they ended */
+    int64_t busy_ns; /* the scheduler's thread, with what it does now; 0: it waits */
 };
 void sched_stats(struct sched *sched, struct sched_stats *ret_stats);
+
+/* 0 unless workers cannot start: there is no program, or the last few did not get as far
+ * as to speak (tallies.h). The text says which. */
+int sched_check_workers(struct sched *sched, struct error *err)
+    __attribute__((warn_unused_result));
 
 /*
  * Ingest. Descriptors are taken over (closed) in every case. `done` is called once, with

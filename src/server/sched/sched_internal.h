@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "sched.h"
 #include "store/store.h"
+#include "tallies.h"
 #include "worker_process.h"
 
 #include <pthread.h>
@@ -31,6 +32,7 @@ struct sched {
     struct sched_config config;   /* its strings are the two below */
     char *data_dir, *worker_path; /* owned */
     struct worker_setting setting;
+    struct tallies tallies;
     struct loop *loop;
     pthread_t thread;
 

@@ -257,10 +257,15 @@ static void after_end(struct sched_write *write)
                        clock_monotonic_ns() + TRY_AGAIN_NS);
         return;
     }
-    if (rc == 0)
+    if (rc == 0) {
+        if (job_status_is_terminal(end->status))
+            tallies_job_end(&training->sched->tallies, end->status == JOB_CANCELLED
+                                                           ? "cancelled"
+                                                           : end->stop_reason);
         log_event(LOG_INFO, "job_ended", "job=%s status=%s stop_reason=%s", training->id,
                   job_status_name(end->status),
                   end->stop_reason ? end->stop_reason : "none");
+    }
     end_free(end);
     training->over = true;
     training_write_over(training, 0, 0, NULL);

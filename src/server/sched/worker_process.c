@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "launch.h"
 #include "oom_count.h"
+#include "tallies.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -39,6 +40,7 @@ struct worker_process {
     size_t tail_length;
     struct loop_timer silence;
     bool busy, held, closing_input;
+    bool spoke;         /* a frame came */
     bool ended;         /* waited for; what is left in the pipes comes next */
     uint64_t oom_kills; /* the kernel's count when it started */
     struct worker_end end;
@@ -100,6 +102,9 @@ static bool take_bytes(struct worker_process *worker, const unsigned char *bytes
         rc = frame_reader_push(&worker->reader, &bytes, &length, &frame, &err);
         if (rc == 0)
             return true;
+        if (rc > 0 && !worker->spoke)
+            tallies_spoke(worker->setting->tallies);
+        worker->spoke = worker->spoke || rc > 0;
         if (rc > 0 && worker->end.verdict == WORKER_UNHURT)
             rc = worker->handlers.frame(worker->handlers.context, &frame, &err);
     }
@@ -157,6 +162,23 @@ static int read_errors(struct worker_process *worker)
     return 1;
 }
 
+static enum worker_exit exit_of(const struct worker_end *end)
+{
+    switch (end->verdict) {
+    case WORKER_STOPPED:
+        return WORKER_EXIT_STOPPED;
+    case WORKER_SILENT:
+        return WORKER_EXIT_SILENT;
+    case WORKER_BROKE_PROTOCOL:
+        return WORKER_EXIT_PROTOCOL;
+    case WORKER_UNHURT:
+        break;
+    }
+    if (end->signal != 0)
+        return end->out_of_memory ? WORKER_EXIT_OUT_OF_MEMORY : WORKER_EXIT_SIGNAL;
+    return end->exit_status == 0 ? WORKER_EXIT_CLEAN : WORKER_EXIT_FAILURE;
+}
+
 /* After the process was waited for: takes what is left, then says that it ended. A held
  * worker's frames stay in the pipe until it is let go. */
 static void finish(struct worker_process *worker)
@@ -170,6 +192,7 @@ static void finish(struct worker_process *worker)
         if (read_errors(worker) <= 0)
             close_source(worker, &worker->errors);
     worker->end.tail = worker->tail;
+    tallies_exit(worker->setting->tallies, exit_of(&worker->end), worker->spoke);
     worker->handlers.ended(worker->handlers.context, &worker->end);
 }
 
@@ -357,6 +380,7 @@ int worker_process_start(const struct worker_setting *setting,
     worker->notice = source_of(launched.pid_fd, notice_ready);
     if (rc == 0)
         rc = watch_all(worker, err);
+    tallies_start(setting->tallies, rc == 0);
     if (rc != 0) {
         worker_process_free(worker);
         return rc;
@@ -373,6 +397,7 @@ void worker_process_free(struct worker_process *worker)
     if (worker->pid > 0) {
         worker_process_kill(worker, WORKER_STOPPED, "given up");
         waitpid(worker->pid, NULL, 0);
+        tallies_exit(worker->setting->tallies, WORKER_EXIT_STOPPED, worker->spoke);
     }
     loop_cancel_timer(loop_of(worker), &worker->silence);
     close_source(worker, &worker->input);

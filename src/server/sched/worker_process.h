@@ -53,6 +53,7 @@ struct worker_handlers {
 };
 
 struct worker_process;
+struct tallies;
 
 /* What all workers of a scheduler share. */
 struct worker_setting {
@@ -60,6 +61,7 @@ struct worker_setting {
     const char *path;
     const char *sandbox; /* as in struct launch_order */
     int64_t silence_ns;
+    struct tallies *tallies;
 };
 
 /* What a task wants of its process. */
