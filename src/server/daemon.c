@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "crash_note.h"
 #include "http/address.h"
 #include "http/hub.h"
 #include "http/server.h"
@@ -38,6 +39,7 @@ struct daemon {
     struct http_listener *listener;
     char worker_path[PATH_MAX];
     char sandbox_level[SANDBOX_LEVEL_SIZE];
+    char crash[CRASH_NOTE_SIZE]; /* of an earlier daemon, or "" */
 };
 
 static void job_changed(void *context, const char *job_id)
@@ -181,6 +183,7 @@ static int start_sched(struct daemon *daemon, const struct config *config,
         .sandbox = config->sandbox,
         .task_memory_mb = server->config.memory_mb / 2,
         .ingest_file_mb = dataset_file_mb(&server->config),
+        .crash = daemon->crash[0] != '\0' ? daemon->crash : NULL,
         .on_change = job_changed,
         .context = daemon,
     };
@@ -222,6 +225,10 @@ static int start(struct daemon *daemon, const struct config *config, int *ret_po
         rc = error_set_errno(err, errno, "cannot make the folder %s", config->data_dir);
     if (rc == 0)
         rc = store_open(config->data_dir, &server->store, err);
+    if (rc == 0)
+        rc = crash_note_begin(config->data_dir, daemon->crash, err);
+    if (rc == 0 && daemon->crash[0] != '\0')
+        log_event(LOG_ERROR, "daemon_crashed", "by=\"%s\"", daemon->crash);
     if (rc == 0)
         rc = check_tokens(server->store, config->listen, err);
     if (rc == 0)

@@ -70,6 +70,16 @@ static int delete_beyond(struct db *db, int64_t job, const char *kind, int keep,
     return query_run(&q, err);
 }
 
+/* Where there is progress, the daemon's crashes were not the job's doing. */
+static int clear_suspicion(struct db *db, int64_t job, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "UPDATE jobs SET crashes = 0 WHERE number = :job AND crashes > 0");
+    query_bind_int(&q, ":job", job);
+    return query_run(&q, err);
+}
+
 int checkpoints_insert(struct db *db, const char *job_id, int64_t lease,
                        const struct checkpoint_row *row, int keep, struct error *err)
 {
@@ -82,6 +92,8 @@ int checkpoints_insert(struct db *db, const char *job_id, int64_t lease,
         rc = insert(db, state.number, row, err);
     if (rc == 0)
         rc = delete_beyond(db, state.number, row->kind, keep, err);
+    if (rc == 0)
+        rc = clear_suspicion(db, state.number, err);
     return rc;
 }
 

@@ -57,10 +57,10 @@ static const int actions[][JOB_STATUS_COUNT] = {
                            [JOB_SUCCEEDED] = NO,
                            [JOB_FAILED] = NO,
                            [JOB_CANCELLED] = JOB_CANCELLED},
-    [JOB_ACTION_STOP] = {[JOB_QUEUED] = NO,
+    [JOB_ACTION_STOP] = {[JOB_QUEUED] = NO, /* unless it has run: see below */
                          [JOB_RUNNING] = JOB_STOPPING,
                          [JOB_PAUSING] = NO,
-                         [JOB_PAUSED] = NO,
+                         [JOB_PAUSED] = NO, /* the same: if it has run before */
                          [JOB_STOPPING] = JOB_STOPPING,
                          [JOB_CANCELLING] = NO,
                          [JOB_SUCCEEDED] = NO, /* unless a stop ended it: see below */
@@ -99,6 +99,11 @@ int job_action_apply(enum job_action action, const struct job_state *state,
     if (action == JOB_ACTION_STOP && state->status == JOB_SUCCEEDED &&
         state->user_stopped)
         to = JOB_SUCCEEDED;
+    bool waits = state->status == JOB_QUEUED || state->status == JOB_PAUSED;
+    if (action == JOB_ACTION_STOP && waits && state->lease > 0)
+        to = JOB_QUEUED; /* there is something to keep: a worker is started for it */
+    if (action == JOB_ACTION_PAUSE && waits && state->stop_requested)
+        to = NO; /* as with one that is stopping */
     if (to == NO)
         return error_set(err, ERR_CONFLICT, "a job that is %s cannot be %s",
                          statuses[state->status].name, done[action]);

@@ -10,12 +10,15 @@
 
 #define IDEMPOTENCY_US (INT64_C(24) * 3600 * 1000000)
 #define IDEMPOTENCY_KEY_MAX 255
+#define FIRST_BACKOFF_US INT64_C(200000)
+#define LONGEST_BACKOFF_US INT64_C(30000000)
 #define EXPIRED_A_TIME "64" /* old keys that one insert clears away */
 
 #define COLUMNS                                                                          \
     "j.id, j.name, j.dataset, j.status, j.stop_reason, j.priority, j.threads,"           \
     " j.attempt, j.max_attempts, j.lease, j.metadata, j.progress, j.metrics, j.error,"   \
-    " j.model, j.weights_sha256, j.created_us, j.started_us, j.finished_us"
+    " j.model, j.weights_sha256, j.created_us, j.started_us, j.finished_us,"             \
+    " j.next_attempt_us, j.stop_requested, j.crashes"
 
 void job_row_release(struct job_row *row)
 {
@@ -51,8 +54,11 @@ static void read_row(struct query *q, bool is_listed, void *ret_row)
     row.created_us = query_int(q, 16);
     row.started_us = query_int(q, 17);
     row.finished_us = query_int(q, 18);
+    row.next_attempt_us = query_int(q, 19);
+    row.stop_requested = query_int(q, 20) != 0;
+    row.crashes = (int)query_int(q, 21);
     if (!is_listed)
-        row.spec = query_copy_text(q, 19);
+        row.spec = query_copy_text(q, 22);
     *(struct job_row *)ret_row = row;
 }
 
@@ -297,12 +303,35 @@ int jobs_count(struct db *db, int64_t ret_counts[JOB_STATUS_COUNT], struct error
     return rc;
 }
 
-int jobs_next(struct db *db, struct job_row *ret_row, struct error *err)
+/* Past the longest wait a time is no wait: the clock was set back. */
+int jobs_next(struct db *db, int64_t now_us, bool suspects, struct job_row *ret_row,
+              struct error *err)
 {
     struct query q;
-    query_begin(&q, db,
-                "SELECT " COLUMNS ", s.spec FROM jobs AS j JOIN job_specs AS s"
-                " ON s.job = j.number WHERE j.number = (SELECT number FROM " QUEUE
-                " ORDER BY priority DESC, number LIMIT 1)");
+    query_begin(
+        &q, db,
+        "SELECT " COLUMNS ", s.spec FROM jobs AS j JOIN job_specs AS s"
+        " ON s.job = j.number WHERE j.number = (SELECT number FROM " QUEUE
+        " AND next_attempt_us NOT BETWEEN :now + 1 AND :horizon"
+        " AND (crashes = 0 OR :suspects) ORDER BY priority DESC, number LIMIT 1)");
+    query_bind_int(&q, ":now", now_us);
+    query_bind_int(&q, ":horizon", now_us + LONGEST_BACKOFF_US);
+    query_bind_int(&q, ":suspects", suspects);
     return rows_read_one(&q, &job_type, "job: the queue is empty", ret_row, err);
+}
+
+int jobs_next_attempt(struct db *db, int64_t *ret_us, struct error *err)
+{
+    return db_read_int(db,
+                       "SELECT coalesce(min(next_attempt_us), 0) FROM jobs"
+                       " WHERE status = 'queued' AND next_attempt_us > 0",
+                       ret_us, err);
+}
+
+int64_t jobs_backoff_us(int attempts)
+{
+    int64_t wait_us = FIRST_BACKOFF_US;
+    for (int i = 1; i < attempts && wait_us < LONGEST_BACKOFF_US; i++)
+        wait_us *= 4;
+    return wait_us < LONGEST_BACKOFF_US ? wait_us : LONGEST_BACKOFF_US;
 }

@@ -6,6 +6,10 @@
  *   running -> pausing -> paused -> queued       running -> stopping -> succeeded
  *   running -> queued   (the daemon drained or restarted, or the worker died)
  *
+ * A stop is remembered (`stop_requested`): a stopping job whose worker or daemon dies is
+ * queued, and goes queued -> stopping when it is started again. So a job that waits or is
+ * paused may be stopped, too, if it has run before.
+ *
  * Every change of state is a guarded update: `… WHERE id = :id AND status = :from AND
  * lease = :lease`. A lease is a number that grows with each start of a job: a worker (its
  * supervisor, that is) that lost its lease gets ERR_CONFLICT and can write nothing.
@@ -57,6 +61,9 @@ struct job_row {
     char model[ID_SIZE]; /* "" until weights can be had */
     char weights_sha256[DIGEST_HEX_SIZE];        /* "" until then */
     int64_t created_us, started_us, finished_us; /* 0: not yet */
+    int64_t next_attempt_us;                     /* queued: not before; 0: at any time */
+    bool stop_requested;
+    int crashes; /* of the daemon while it ran, since its last checkpoint */
 };
 
 void job_row_release(struct job_row *row);
@@ -89,10 +96,21 @@ int jobs_queue_position(struct db *db, const char *id, int64_t *ret_position,
 /* Counts by status, and queued jobs at all. */
 int jobs_count(struct db *db, int64_t ret_counts[JOB_STATUS_COUNT], struct error *err);
 
-/* The queued job that is next (highest priority, then oldest); ERR_NOT_FOUND if none. */
-int jobs_next(struct db *db, struct job_row *ret_row, struct error *err);
+/* The queued job that is next (highest priority, then oldest, without those that wait for
+ * their next attempt); without `suspects` none that the daemon has crashed with.
+ * ERR_NOT_FOUND if there is none. */
+int jobs_next(struct db *db, int64_t now_us, bool suspects, struct job_row *ret_row,
+              struct error *err);
 
-/* queued -> running with a new lease; counts the attempt. ERR_CONFLICT if not queued. */
+/* When the first of the jobs that wait is to be tried; 0 when none waits. */
+int jobs_next_attempt(struct db *db, int64_t *ret_us, struct error *err);
+
+/* How long a job waits after this many attempts that failed: 0.2 s, four times as long
+ * each time, 30 s at most. */
+int64_t jobs_backoff_us(int attempts);
+
+/* queued -> running, or stopping where that was asked for, with a new lease; counts the
+ * attempt. ERR_CONFLICT if not queued. */
 int jobs_start(struct db *db, const char *id, int64_t now_us, int64_t *ret_lease,
                struct error *err);
 
@@ -113,10 +131,15 @@ int jobs_finish(struct db *db, const char *id, int64_t lease, const struct job_e
                 struct error *err);
 
 /* running, stopping -> queued (or pausing -> paused, cancelling -> cancelled): the worker
- * is gone before the end. `count_attempt` false gives the attempt back (a drain is not
- * the job's fault). Guarded by the lease. */
-int jobs_release(struct db *db, const char *id, int64_t lease, bool count_attempt,
-                 int64_t now_us, enum job_status *ret_status, struct error *err);
+ * is gone before the end. Guarded by the lease. */
+struct job_release {
+    bool count_attempt;      /* false gives it back: a drain is not the job's fault */
+    int64_t next_attempt_us; /* of a queued job; 0: at any time */
+    int64_t now_us;
+};
+int jobs_release(struct db *db, const char *id, int64_t lease,
+                 const struct job_release *release, enum job_status *ret_status,
+                 struct error *err);
 
 /* What a user asked for. *ret_status is the status after. 0 when it was changed or was so
  * already (*ret_changed tells), ERR_CONFLICT when it is impossible, ERR_NOT_FOUND. */
@@ -133,8 +156,14 @@ int jobs_act(struct db *db, const char *id, enum job_action action, int64_t now_
  * queued or paused. */
 int jobs_delete(struct db *db, const char *id, struct error *err);
 
-/* At start: every live job of an earlier daemon process goes the way of jobs_release().
- * The attempt is given back: that the daemon ended is not the job's fault. */
-int jobs_recover(struct db *db, int64_t now_us, int *ret_recovered, struct error *err);
+/*
+ * At start: every live job of an earlier daemon process goes the way of jobs_release().
+ * That the daemon was stopped or lost its power is not the job's fault, so the attempt is
+ * given back. With `crash` ("signal 11 (SIGSEGV)") the daemon fell over by itself,
+ * perhaps because of one of them: the attempt counts, the job waits before the next one,
+ * and after the last one it fails with that reason.
+ */
+int jobs_recover(struct db *db, const char *crash, int64_t now_us, int *ret_recovered,
+                 struct error *err);
 
 #endif

@@ -12,7 +12,8 @@ struct job_state {
     int64_t number;
     enum job_status status;
     int64_t lease;
-    bool user_stopped; /* its stop_reason says so */
+    bool user_stopped;   /* its stop_reason says so */
+    bool stop_requested; /* a worker is to stop it, now or when it has one */
 };
 
 /* For what a worker writes. ERR_NOT_FOUND when there is no such job, ERR_CONFLICT unless

@@ -113,6 +113,57 @@ class RestartTest(unittest.TestCase):
                 self.assertEqual((ended["status"], ended["weights_sha256"]),
                                  ("succeeded", expected))
 
+    def test_a_stop_holds_when_the_daemon_is_killed(self):
+        endless = dict(self.body, epochs=1000000)
+        job = self.service.client.submit(endless)["id"]
+        self.running(job)
+        for worker in workers_of(self.service.process.pid):
+            os.kill(worker, signal.SIGSTOP)  # it will not hear of the stop
+        self.assertEqual(self.service.client.stop(job)["status"], "stopping")
+        self.service.kill()
+        self.service.start()
+        ended = self.service.client.wait(job, timeout=60)
+        self.assertEqual((ended["status"], ended["stop_reason"]), ("succeeded", "user_stopped"))
+
+    def test_a_paused_job_is_stopped_with_what_it_has(self):
+        job = self.service.client.submit(dict(self.body, epochs=1000000))["id"]
+        self.running(job)
+        self.service.client.pause(job)
+        deadline = time.monotonic() + 20
+        while self.service.client.job(job)["status"] != "paused":
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        step = self.service.client.job(job)["progress"]["step"]
+        self.assertTrue(self.service.client.stop(job)["stop_requested"])
+        ended = self.service.client.wait(job, timeout=60)
+        self.assertEqual((ended["status"], ended["stop_reason"]), ("succeeded", "user_stopped"))
+        self.assertGreaterEqual(ended["progress"]["step"], step)
+
+    def crash_daemon(self, job, number):
+        self.running(job)
+        self.service.process.send_signal(number)
+        self.assertEqual(self.service.process.wait(timeout=60), -number)
+        self.service.process.stdout.close()
+        self.service.log.close()
+        self.service.start()
+
+    def test_a_job_that_takes_the_daemon_down_is_set_aside(self):
+        slow = {"checkpoint": {"every_seconds": 3600, "keep_best": 0}, "epochs": 1000000}
+        body = dict(self.body, **slow, resources={"max_attempts": 2},
+                    split={"fractions": {"train": 1, "validation": 0, "test": 0}})
+        job = self.service.client.submit(body)["id"]
+        for _ in range(2):  # a kill from outside is not the job's fault, nor anybody's
+            self.crash_daemon(job, signal.SIGKILL)
+        self.assertEqual(self.service.client.job(job)["attempt"], 1)
+        self.crash_daemon(job, signal.SIGSEGV)
+        waiting = self.service.client.job(job)
+        if waiting["status"] == "queued":  # and not started already, on a slow machine
+            self.assertIsNotNone(waiting["next_attempt_at"])
+        self.crash_daemon(job, signal.SIGABRT)
+        ended = self.service.client.wait(job, timeout=60)
+        self.assertEqual((ended["status"], ended["stop_reason"]), ("failed", "internal_error"))
+        self.assertIn("signal 6 (SIGABRT)", ended["error"]["message"])
+
     def test_a_second_daemon_on_the_same_data_is_refused(self):
         with self.assertRaises(AssertionError):
             Service(data=self.service.folder)

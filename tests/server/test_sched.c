@@ -468,7 +468,9 @@ static int steal(struct db *db, struct store_write *write, struct error *err)
 {
     struct theft *theft = (struct theft *)write;
     enum job_status status;
-    int rc = jobs_release(db, theft->id, theft->lease, true, 1, &status, err);
+    int rc = jobs_release(db, theft->id, theft->lease,
+                          &(struct job_release){.count_attempt = true, .now_us = 1},
+                          &status, err);
     return rc == 0 ? jobs_start(db, theft->id, 1, &theft->lease, err) : rc;
 }
 

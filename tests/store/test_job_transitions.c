@@ -82,10 +82,10 @@ struct expectation {
 };
 
 static const struct expectation expectations[] = {
-    {"queued", {"cancelled", "", "paused", "queued"}},
+    {"queued", {"cancelled", "queued", "paused", "queued"}}, /* stop: it has run before */
     {"running", {"cancelling", "stopping", "pausing", "running"}},
     {"pausing", {"cancelling", "", "pausing", ""}},
-    {"paused", {"cancelled", "", "paused", "queued"}},
+    {"paused", {"cancelled", "queued", "paused", "queued"}},
     {"stopping", {"cancelling", "stopping", "", ""}},
     {"cancelling", {"cancelling", "", "", ""}},
     {"succeeded", {"", "", "", ""}},
@@ -104,6 +104,8 @@ static void test_every_action_on_every_status(void **state)
             const struct expectation *row = &expectations[i];
             enum job_status from = job_status_parse(row->from), after = JOB_STATUS_COUNT;
             force_status(db, from);
+            sql_run(db, "UPDATE jobs SET stop_requested = 0");
+            bool stops_later = from == JOB_QUEUED && action == JOB_ACTION_STOP;
             int64_t events = count_events(db);
             bool changed = false;
             struct error err = {0};
@@ -119,8 +121,9 @@ static void test_every_action_on_every_status(void **state)
             assert_int_equal(rc, 0);
             assert_string_equal(job_status_name(after), row->after[action]);
             assert_int_equal(status_of(db, id), after);
-            assert_int_equal(changed, after != from);
-            assert_int_equal(count_events(db), events + changed);
+            bool was_stopping = from == JOB_STOPPING && action == JOB_ACTION_STOP;
+            assert_int_equal(changed, after != from || stops_later || was_stopping);
+            assert_int_equal(count_events(db), events + (after != from));
         }
     }
 }
@@ -195,7 +198,11 @@ static void test_a_start_gives_a_new_lease_and_counts_the_attempt(void **state)
     assert_int_equal(jobs_start(db, id, TEST_NOW, &none, NULL), ERR_CONFLICT);
     assert_int_equal(none, 0);
     enum job_status status;
-    assert_int_equal(jobs_release(db, id, first, true, TEST_NOW, &status, &err), 0);
+    assert_int_equal(
+        jobs_release(db, id, first,
+                     &(struct job_release){.count_attempt = true, .now_us = TEST_NOW},
+                     &status, &err),
+        0);
     assert_int_equal(status, JOB_QUEUED);
     assert_int_equal(jobs_start(db, id, TEST_NOW + 9, &second, &err), 0);
     assert_true(second > first);
@@ -219,7 +226,10 @@ static int write_all(struct db *db, const char *id, int64_t lease, int what)
     case 1:
         return jobs_finish(db, id, lease, &end, NULL);
     default:
-        return jobs_release(db, id, lease, true, TEST_NOW, &status, NULL);
+        return jobs_release(
+            db, id, lease,
+            &(struct job_release){.count_attempt = true, .now_us = TEST_NOW}, &status,
+            NULL);
     }
 }
 
@@ -230,7 +240,11 @@ static void test_a_lost_lease_can_write_nothing(void **state)
     struct error err = {0};
     int64_t lost = make_running_job(db, id), present = 0;
     enum job_status status;
-    assert_int_equal(jobs_release(db, id, lost, true, TEST_NOW, &status, &err), 0);
+    assert_int_equal(
+        jobs_release(db, id, lost,
+                     &(struct job_release){.count_attempt = true, .now_us = TEST_NOW},
+                     &status, &err),
+        0);
     for (int what = 0; what < 3; what++) /* queued: nobody has it */
         assert_int_equal(write_all(db, id, lost, what), ERR_CONFLICT);
     assert_int_equal(jobs_start(db, id, TEST_NOW, &present, &err), 0);
@@ -330,7 +344,11 @@ static void test_a_worker_that_is_gone_leaves_its_job_where_it_was_going(void **
         force_status(db, cases[i][0]);
         enum job_status status = JOB_STATUS_COUNT;
         struct error err = {0};
-        assert_int_equal(jobs_release(db, id, lease, true, TEST_NOW, &status, &err), 0);
+        assert_int_equal(
+            jobs_release(db, id, lease,
+                         &(struct job_release){.count_attempt = true, .now_us = TEST_NOW},
+                         &status, &err),
+            0);
         assert_int_equal(status, cases[i][1]);
         struct job_row row;
         assert_int_equal(jobs_get(db, id, &row, &err), 0);
@@ -343,6 +361,141 @@ static void test_a_worker_that_is_gone_leaves_its_job_where_it_was_going(void **
     }
 }
 
+static const struct job_release crashed = {.count_attempt = true, .now_us = TEST_NOW};
+
+static void act(struct db *db, const char *id, enum job_action action, int expected_rc)
+{
+    enum job_status status;
+    bool changed;
+    assert_int_equal(jobs_act(db, id, action, TEST_NOW, &status, &changed, NULL),
+                     expected_rc);
+}
+
+static void test_a_stop_outlives_worker_and_daemon(void **state)
+{
+    struct db *db = db_of(state);
+    char id[ID_SIZE];
+    enum job_status status;
+    int recovered;
+    struct error err = {0};
+    int64_t lease = make_running_job(db, id);
+    act(db, id, JOB_ACTION_STOP, 0);
+    assert_int_equal(jobs_release(db, id, lease, &crashed, &status, &err), 0);
+    assert_int_equal(status, JOB_QUEUED);
+    assert_int_equal(jobs_start(db, id, TEST_NOW, &lease, &err), 0);
+    assert_int_equal(status_of(db, id), JOB_STOPPING);
+    assert_int_equal(jobs_recover(db, NULL, TEST_NOW, &recovered, &err), 0);
+    assert_int_equal(status_of(db, id), JOB_QUEUED);
+    act(db, id, JOB_ACTION_PAUSE, ERR_CONFLICT); /* as one that is stopping */
+    act(db, id, JOB_ACTION_STOP, 0);
+    assert_int_equal(jobs_start(db, id, TEST_NOW, &lease, &err), 0);
+    assert_int_equal(status_of(db, id), JOB_STOPPING);
+}
+
+static void test_a_paused_job_can_be_stopped_and_one_that_never_ran_cannot(void **state)
+{
+    struct db *db = db_of(state);
+    char id[ID_SIZE], fresh[ID_SIZE];
+    enum job_status status;
+    struct error err = {0};
+    int64_t lease = make_running_job(db, id);
+    act(db, id, JOB_ACTION_PAUSE, 0);
+    assert_int_equal(jobs_release(db, id, lease, &crashed, &status, &err), 0);
+    assert_int_equal(status, JOB_PAUSED);
+    act(db, id, JOB_ACTION_STOP, 0);
+    assert_int_equal(jobs_start(db, id, TEST_NOW, &lease, &err), 0);
+    assert_int_equal(status_of(db, id), JOB_STOPPING);
+    make_job(db, 0, NULL, fresh);
+    act(db, fresh, JOB_ACTION_STOP, ERR_CONFLICT);
+    act(db, fresh, JOB_ACTION_PAUSE, 0);
+    act(db, fresh, JOB_ACTION_STOP, ERR_CONFLICT);
+}
+
+/* The job that is next at a time, or "none". */
+static const char *next_at(struct db *db, int64_t now_us, bool suspects)
+{
+    static char id[ID_SIZE];
+    struct job_row row;
+    struct error err = {0};
+    int rc = jobs_next(db, now_us, suspects, &row, &err);
+    if (rc == ERR_NOT_FOUND)
+        return "none";
+    assert_int_equal(rc, 0);
+    snprintf(id, sizeof(id), "%s", row.id);
+    job_row_release(&row);
+    return id;
+}
+
+static void test_a_job_waits_for_its_next_attempt_and_keeps_its_place(void **state)
+{
+    struct db *db = db_of(state);
+    char id[ID_SIZE], younger[ID_SIZE];
+    enum job_status status;
+    struct error err = {0};
+    int64_t lease = make_running_job(db, id), next = -1, position = 0;
+    make_job(db, 0, NULL, younger);
+    assert_int_equal(jobs_next_attempt(db, &next, &err), 0);
+    assert_int_equal(next, 0);
+    struct job_release release = crashed;
+    release.next_attempt_us = TEST_NOW + 5000000;
+    assert_int_equal(jobs_release(db, id, lease, &release, &status, &err), 0);
+    assert_string_equal(next_at(db, TEST_NOW, true), younger);
+    assert_int_equal(jobs_queue_position(db, id, &position, &err), 0);
+    assert_int_equal(position, 1);
+    assert_int_equal(jobs_next_attempt(db, &next, &err), 0);
+    assert_int_equal(next, TEST_NOW + 5000000);
+    assert_string_equal(next_at(db, next, true), id);
+    /* A clock that was set back makes nobody wait for a year. */
+    assert_string_equal(next_at(db, TEST_NOW - INT64_C(31000000000000), true), id);
+    assert_int_equal(jobs_start(db, id, next, &lease, &err), 0);
+    assert_int_equal(jobs_next_attempt(db, &next, &err), 0);
+    assert_int_equal(next, 0);
+}
+
+static void test_the_wait_between_attempts_grows_up_to_a_limit(void **state)
+{
+    (void)state;
+    const int64_t expected[] = {200000, 200000, 800000, 3200000, 12800000, 30000000};
+    for (int attempts = 0; attempts < 6; attempts++)
+        assert_int_equal(jobs_backoff_us(attempts), expected[attempts]);
+    assert_int_equal(jobs_backoff_us(100), 30000000);
+}
+
+/* Starts the job and lets the daemon crash with it; its status afterwards. */
+static enum job_status crash_with(struct db *db, const char *id)
+{
+    int64_t lease;
+    int recovered;
+    struct error err = {0};
+    if (status_of(db, id) == JOB_QUEUED)
+        assert_int_equal(jobs_start(db, id, TEST_NOW, &lease, &err), 0);
+    assert_int_equal(jobs_recover(db, "signal 11 (SIGSEGV)", TEST_NOW, &recovered, &err),
+                     0);
+    assert_int_equal(recovered, 1);
+    return status_of(db, id);
+}
+
+static void test_a_job_that_takes_the_daemon_down_is_set_aside(void **state)
+{
+    struct db *db = db_of(state);
+    char id[ID_SIZE], other[ID_SIZE];
+    make_running_job(db, id); /* with three attempts */
+    assert_int_equal(crash_with(db, id), JOB_QUEUED);
+    make_job(db, 0, NULL, other);
+    assert_string_equal(next_at(db, TEST_NOW, true), other); /* it waits, */
+    assert_string_equal(next_at(db, TEST_NOW + 200000, true), id);
+    assert_string_equal(next_at(db, TEST_NOW + 200000, false), other); /* it is one */
+    assert_int_equal(crash_with(db, id), JOB_QUEUED);
+    assert_int_equal(crash_with(db, id), JOB_FAILED);
+    struct job_row row;
+    struct error err = {0};
+    assert_int_equal(jobs_get(db, id, &row, &err), 0);
+    assert_string_equal(row.stop_reason, "internal_error");
+    assert_non_null(strstr(row.error, "ended by signal 11 (SIGSEGV)"));
+    assert_non_null(strstr(row.error, "Attempt 3 of 3, and 3 such ends"));
+    job_row_release(&row);
+}
+
 static void test_a_drain_gives_the_attempt_back(void **state)
 {
     struct db *db = db_of(state);
@@ -350,7 +503,11 @@ static void test_a_drain_gives_the_attempt_back(void **state)
     int64_t lease = make_running_job(db, id);
     enum job_status status;
     struct error err = {0};
-    assert_int_equal(jobs_release(db, id, lease, false, TEST_NOW, &status, &err), 0);
+    assert_int_equal(
+        jobs_release(db, id, lease,
+                     &(struct job_release){.count_attempt = false, .now_us = TEST_NOW},
+                     &status, &err),
+        0);
     struct job_row row;
     assert_int_equal(jobs_get(db, id, &row, &err), 0);
     assert_int_equal(row.attempt, 0);
@@ -374,7 +531,7 @@ static void test_recovery_releases_every_live_job_and_no_other(void **state)
     }
     int recovered = 0;
     struct error err = {0};
-    assert_int_equal(jobs_recover(db, TEST_NOW, &recovered, &err), 0);
+    assert_int_equal(jobs_recover(db, NULL, TEST_NOW, &recovered, &err), 0);
     assert_int_equal(recovered, 4);
     const enum job_status after[] = {
         [JOB_QUEUED] = JOB_QUEUED,       [JOB_RUNNING] = JOB_QUEUED,
@@ -384,7 +541,7 @@ static void test_recovery_releases_every_live_job_and_no_other(void **state)
         [JOB_CANCELLED] = JOB_CANCELLED};
     for (int i = 0; i < JOB_STATUS_COUNT; i++)
         assert_int_equal(status_of(db, ids[i]), after[i]);
-    assert_int_equal(jobs_recover(db, TEST_NOW, &recovered, &err), 0);
+    assert_int_equal(jobs_recover(db, NULL, TEST_NOW, &recovered, &err), 0);
     assert_int_equal(recovered, 0);
 }
 
@@ -404,6 +561,11 @@ int main(void)
         TEST(test_an_end_that_is_none_is_refused),
         TEST(test_a_reason_with_quotes_makes_a_sound_event),
         TEST(test_a_worker_that_is_gone_leaves_its_job_where_it_was_going),
+        TEST(test_a_stop_outlives_worker_and_daemon),
+        TEST(test_a_paused_job_can_be_stopped_and_one_that_never_ran_cannot),
+        TEST(test_a_job_waits_for_its_next_attempt_and_keeps_its_place),
+        TEST(test_the_wait_between_attempts_grows_up_to_a_limit),
+        TEST(test_a_job_that_takes_the_daemon_down_is_set_aside),
         TEST(test_a_drain_gives_the_attempt_back),
         TEST(test_recovery_releases_every_live_job_and_no_other),
     };

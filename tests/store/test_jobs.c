@@ -169,7 +169,7 @@ static void test_the_queue_is_by_priority_then_age(void **state)
         struct job_row row;
         struct error err = {0};
         int64_t lease, position = -1;
-        assert_int_equal(jobs_next(db, &row, &err), 0);
+        assert_int_equal(jobs_next(db, TEST_NOW, true, &row, &err), 0);
         assert_string_equal(row.id, ids[order[place]]);
         assert_string_equal(row.spec, "{\"epochs\":1}");
         assert_int_equal(jobs_start(db, row.id, TEST_NOW, &lease, &err), 0);
@@ -178,7 +178,7 @@ static void test_the_queue_is_by_priority_then_age(void **state)
         job_row_release(&row);
     }
     struct job_row row;
-    assert_int_equal(jobs_next(db, &row, NULL), ERR_NOT_FOUND);
+    assert_int_equal(jobs_next(db, TEST_NOW, true, &row, NULL), ERR_NOT_FOUND);
 }
 
 /* One random thing happens to one random job. */
@@ -190,7 +190,10 @@ static void disturb(struct db *db, struct rng *rng, const char *id)
     switch (rng_below(rng, 5)) {
     case 0:
         if (jobs_start(db, id, TEST_NOW, &lease, NULL) == 0 && rng_below(rng, 2) == 0)
-            assert_int_equal(jobs_release(db, id, lease, true, TEST_NOW, &status, NULL),
+            assert_int_equal(jobs_release(db, id, lease,
+                                          &(struct job_release){.count_attempt = true,
+                                                                .now_us = TEST_NOW},
+                                          &status, NULL),
                              0);
         break;
     case 1:
@@ -239,9 +242,13 @@ static void test_a_requeued_job_keeps_its_place(void **state)
     struct error err = {0};
     int64_t lease = make_running_job(db, first);
     make_job(db, 0, NULL, second);
-    assert_int_equal(jobs_release(db, first, lease, true, TEST_NOW, &status, &err), 0);
+    assert_int_equal(
+        jobs_release(db, first, lease,
+                     &(struct job_release){.count_attempt = true, .now_us = TEST_NOW},
+                     &status, &err),
+        0);
     struct job_row row;
-    assert_int_equal(jobs_next(db, &row, &err), 0);
+    assert_int_equal(jobs_next(db, TEST_NOW, true, &row, &err), 0);
     assert_string_equal(row.id, first);
     job_row_release(&row);
 }
@@ -416,7 +423,7 @@ static void test_lists_and_the_queue_walk_indexes_and_sort_nothing(void **state)
     struct job_row row;
     int64_t position, counts[JOB_STATUS_COUNT];
     struct error err = {0};
-    assert_int_equal(jobs_next(db, &row, &err), 0);
+    assert_int_equal(jobs_next(db, TEST_NOW, true, &row, &err), 0);
     job_row_release(&row);
     assert_int_equal(jobs_queue_position(db, id, &position, &err), 0);
     int checked = 0;

@@ -18,6 +18,9 @@ void job_view(struct buffer *buffer, const struct job_row *row, int64_t queue_po
     else
         buffer_append_string(buffer, "null");
     json_text_integer(buffer, "attempt", row->attempt);
+    json_text_time(buffer, "next_attempt_at",
+                   row->status == JOB_QUEUED ? row->next_attempt_us : 0);
+    json_text_boolean(buffer, "stop_requested", row->stop_requested);
     json_text_integer(buffer, "max_attempts", row->max_attempts);
     json_text_integer(buffer, "priority", row->priority);
     json_text_string(buffer, "dataset", row->dataset);

@@ -16,11 +16,21 @@ int job_queue_slots(const struct sched *sched, int threads)
     return slots < sched->config.slots ? slots : sched->config.slots;
 }
 
+/* Jobs that the daemon has crashed with run one at a time, so that the next crash tells
+ * which of them it was. */
+static bool has_suspect(const struct sched *sched)
+{
+    const struct training *training = sched->trainings;
+    while (training && (!training->is_suspect || training->state == TRAINING_ENDING))
+        training = training->next;
+    return training != NULL;
+}
+
 /* ERR_NOT_FOUND when the queue is empty, ERR_BUSY when its head has to wait. */
 static int start_head(struct sched *sched, struct db *db, struct error *err)
 {
     struct job_row job;
-    int rc = jobs_next(db, &job, err);
+    int rc = jobs_next(db, clock_wall_us(), !has_suspect(sched), &job, err);
     if (rc != 0)
         return rc;
     struct dataset_row dataset;
@@ -45,10 +55,26 @@ static void look_again(struct loop_timer *timer)
     job_queue_look(LOOP_OWNER(timer, struct sched, look_again));
 }
 
-void job_queue_look_later(struct sched *sched)
+static void look_again_in(struct sched *sched, int64_t ns)
 {
     sched->look_again.fire = look_again;
-    loop_set_timer(sched->loop, &sched->look_again, clock_monotonic_ns() + LOOK_AGAIN_NS);
+    loop_set_timer(sched->loop, &sched->look_again, clock_monotonic_ns() + ns);
+}
+
+void job_queue_look_later(struct sched *sched)
+{
+    look_again_in(sched, LOOK_AGAIN_NS);
+}
+
+/* Looks again when the next of the jobs that wait is due. One that is due already waits
+ * for something else (slots, another suspect), whose end is a reason to look. */
+static int wait_for_attempts(struct sched *sched, struct db *db, struct error *err)
+{
+    int64_t next_us, now_us = clock_wall_us();
+    int rc = jobs_next_attempt(db, &next_us, err);
+    if (rc == 0 && next_us > now_us)
+        look_again_in(sched, (next_us - now_us) * 1000);
+    return rc;
 }
 
 void job_queue_look(struct sched *sched)
@@ -59,9 +85,11 @@ void job_queue_look(struct sched *sched)
     struct error err = {0};
     struct db *db = store_read_begin(sched->config.store, &err);
     int rc = db ? start_head(sched, db, &err) : err.code;
+    if (rc == ERR_NOT_FOUND || rc == ERR_BUSY)
+        rc = wait_for_attempts(sched, db, &err);
     if (db)
         store_read_end(sched->config.store, db);
-    if (rc == 0 || rc == ERR_NOT_FOUND || rc == ERR_BUSY)
+    if (rc == 0)
         return;
     char text[sizeof(err.text)];
     log_event(LOG_ERROR, "queue_unreadable", "reason=%s",

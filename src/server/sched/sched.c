@@ -103,13 +103,14 @@ static int start_thread(struct sched *sched, struct error *err)
 
 struct recovery {
     struct store_write write;
+    const char *crash;
     int count;
 };
 
 static int run_recovery(struct db *db, struct store_write *write, struct error *err)
 {
     struct recovery *recovery = (struct recovery *)write;
-    return jobs_recover(db, clock_wall_us(), &recovery->count, err);
+    return jobs_recover(db, recovery->crash, clock_wall_us(), &recovery->count, err);
 }
 
 static void sched_free(struct sched *sched)
@@ -146,7 +147,7 @@ int sched_start(const struct sched_config *config, struct sched **ret_sched,
                          "a scheduler needs at least one worker of each kind");
     if (access(config->worker_path, X_OK) != 0)
         return error_set_errno(err, errno, "cannot execute the worker");
-    struct recovery recovery = {.write.run = run_recovery};
+    struct recovery recovery = {.write.run = run_recovery, .crash = config->crash};
     int rc = store_write_wait(config->store, &recovery.write, err);
     if (rc != 0)
         return rc;

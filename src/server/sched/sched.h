@@ -36,6 +36,7 @@ struct sched_config {
     int64_t task_memory_mb;  /* MiB of a worker that does not train; 0: no limit. Jobs say
                                 in their spec how much they may take */
     int64_t ingest_file_mb;  /* MiB of the largest dataset file; 0: no limit */
+    const char *crash; /* how an earlier daemon crashed, or NULL; see jobs_recover() */
     /* Something about this job changed and is committed: status, progress, events. */
     void (*on_change)(void *context, const char *job_id);
     void *context;

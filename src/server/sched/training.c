@@ -21,10 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A crash is tried again after this long, then four times as long. */
-#define FIRST_DELAY_NS (CLOCK_NS_PER_SECOND / 5)
-#define LONGEST_DELAY_NS (30 * CLOCK_NS_PER_SECOND)
-
 /* Writes under way above the first figure keep a worker's frames in its pipe, until they
  * are below the second. */
 #define HOLD_ABOVE_BYTES ((size_t)8 << 20)
@@ -121,9 +117,7 @@ void training_write_over(void *context, size_t bytes, int rc, const struct error
 {
     struct training *training = context;
     training->unwritten_bytes -= bytes;
-    bool live =
-        training->state == TRAINING_RUNNING || training->state == TRAINING_WAITING;
-    if (rc != 0 && live)
+    if (rc != 0 && training->state == TRAINING_RUNNING)
         write_failed(training, rc, err);
     /* Letting go may bring the worker's end; the write still
      * counted keeps the training. */
@@ -213,6 +207,8 @@ static struct training *training_new(struct sched *sched, const struct job_row *
         training->attempt = job->attempt + 1;
         training->max_attempts = job->max_attempts;
         training->memory_mb = memory_of(spec);
+        training->wish = job->stop_requested ? WISH_STOP : WISH_NONE;
+        training->is_suspect = job->crashes > 0;
         training->keep_best = kept_checkpoints(spec, "keep_best");
         training->keep_latest = kept_checkpoints(spec, "keep_latest");
     }
@@ -233,7 +229,6 @@ int training_start(struct sched *sched, const struct job_row *job,
         return error_set(err, ERR_NOMEM, "no memory to start a job");
     training->next = sched->trainings;
     sched->trainings = training;
-    training->takes_head = true;
     sched->start_under_way = true;
     training->holds_slots = true;
     sched->slots_used += training->slots;
@@ -376,10 +371,6 @@ static void start_failed(struct training *training, int rc, const struct error *
     if (!users_doing)
         log_event(LOG_ERROR, "job_start_failed", "job=%s code=%s", training->id,
                   error_code_name(err->code));
-    if (!users_doing && training->lease != 0) { /* it still is this training's */
-        training_write_release(training, true);
-        return;
-    }
     training->state = TRAINING_ENDING;
     training->over = true;
     if (!users_doing)
@@ -389,9 +380,7 @@ static void start_failed(struct training *training, int rc, const struct error *
 void training_started(struct training *training, int rc, const struct error *err)
 {
     struct sched *sched = training->sched;
-    if (training->takes_head)
-        sched->start_under_way = false;
-    training->takes_head = false;
+    sched->start_under_way = false;
     if (rc != 0) {
         start_failed(training, rc, err);
     } else {
@@ -481,32 +470,6 @@ static void worker_ended(void *context, const struct worker_end *end)
     }
 }
 
-static void delay_over(struct loop_timer *timer)
-{
-    struct training *training = LOOP_OWNER(timer, struct training, patience);
-    struct error err = {0};
-    training->attempt++;
-    if (training_write_start(training, &err) != 0) {
-        training_write_release(training, true);
-        return;
-    }
-    training->state = TRAINING_STARTING;
-    launch(training);
-}
-
-static void wait_and_try_again(struct training *training)
-{
-    int64_t delay = FIRST_DELAY_NS;
-    for (int i = 1; i < training->attempt && delay < LONGEST_DELAY_NS; i++)
-        delay *= 4;
-    if (delay > LONGEST_DELAY_NS)
-        delay = LONGEST_DELAY_NS;
-    training->state = TRAINING_WAITING;
-    training->patience.fire = delay_over;
-    loop_set_timer(training->sched->loop, &training->patience,
-                   clock_monotonic_ns() + delay);
-}
-
 static void tell_crash(struct training *training)
 {
     struct sched *sched = training->sched;
@@ -535,7 +498,7 @@ void training_crashed(struct training *training)
         tell_crash(training);
     training_report_flush(training);
     if (asked) {
-        training_write_release(training, crashed);
+        training_write_release(training, crashed, 0);
     } else if (training->crash.code == ERR_CORRUPT ||
                training->attempt >= training->max_attempts) {
         const char *reason = training->crash.code == ERR_CORRUPT ? "internal_error"
@@ -545,18 +508,11 @@ void training_crashed(struct training *training)
                                training_error_json(reason, training->crash.text,
                                                    training->crash_detail, NULL));
     } else {
-        wait_and_try_again(training);
+        training_write_release(training, true, jobs_backoff_us(training->attempt));
     }
 }
 
 /* ---- what is asked ---- */
-
-/* A job that waits for its next attempt need not wait for its end. */
-static void give_up_waiting(struct training *training)
-{
-    loop_cancel_timer(training->sched->loop, &training->patience);
-    training_write_release(training, true);
-}
 
 void training_ask(struct training *training, enum training_wish wish)
 {
@@ -565,8 +521,6 @@ void training_ask(struct training *training, enum training_wish wish)
     training->wish = wish;
     if (training->state == TRAINING_RUNNING && training->worker)
         tell_wish(training);
-    else if (training->state == TRAINING_WAITING && wish >= WISH_PAUSE)
-        give_up_waiting(training);
 }
 
 void training_drain(struct training *training)
@@ -574,8 +528,6 @@ void training_drain(struct training *training)
     training->draining = true;
     if (training->state == TRAINING_RUNNING && training->worker)
         tell_wish(training);
-    else if (training->state == TRAINING_WAITING)
-        give_up_waiting(training);
 }
 
 void training_kill(struct training *training)

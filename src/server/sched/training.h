@@ -1,10 +1,12 @@
 /*
- * One job from its start to its end, over all its attempts.
+ * One attempt of a job.
  *
  *   STARTING   the worker is being started while the store takes the job out of the queue
  *   RUNNING    TASK was sent; frames become writes
- *   WAITING    the worker crashed; the job keeps its slots until it is tried again
  *   ENDING     the last write (finished, or back to the queue) is under way
+ *
+ * A worker that crashed sends its job back to the queue, where it waits for its next
+ * attempt without a slot; the store knows how long, so that it outlives the daemon.
  *
  * The worker of a job that has ended may outlive it by WORKER_PATIENCE_NS, and the other
  * way round; the training is freed when both are over and no write is pending.
@@ -21,12 +23,7 @@
 
 #include <stdbool.h>
 
-enum training_state {
-    TRAINING_STARTING,
-    TRAINING_RUNNING,
-    TRAINING_WAITING,
-    TRAINING_ENDING
-};
+enum training_state { TRAINING_STARTING, TRAINING_RUNNING, TRAINING_ENDING };
 
 /* What was asked of a job, the strongest last. */
 enum training_wish { WISH_NONE, WISH_STOP, WISH_PAUSE, WISH_CANCEL };
@@ -54,12 +51,12 @@ struct training {
     bool draining; /* the wish to pause is the daemon's, not the user's */
     bool over;     /* ENDING, and nothing is left to be written */
     bool holds_slots;
+    bool is_suspect; /* the daemon has crashed while this job ran */
     struct worker_process *worker;
-    struct loop_timer patience; /* until it is killed, or tried again */
+    struct loop_timer patience; /* until it is killed */
     bool crashed;     /* the worker is gone, or could not be started: `crash` says how */
     bool was_stopped; /* it was the daemon that ended it */
     bool begins_anew; /* the worker is to be replaced within the same attempt */
-    bool takes_head;  /* until it is started, the store shows it as the queue's head */
     struct error crash; /* ERR_CORRUPT: trying again is of no use; ERR_NOMEM */
     char *crash_detail;
 

@@ -148,7 +148,7 @@ static int take_done(struct training *training, json_t *object, size_t bytes,
     if (keeps_model(reason))
         training_write_success(training, reason, metrics);
     else
-        training_write_release(training, false);
+        training_write_release(training, false, 0);
     training_dismiss_worker(training);
     return 0;
 }

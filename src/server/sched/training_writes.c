@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "job_queue.h"
 #include "store/checkpoints.h"
 #include "store/events.h"
 #include "store/models.h"
@@ -18,29 +19,20 @@
 struct start_write {
     struct sched_write base;
     struct training *training;
-    int64_t old_lease, lease;
-    int attempt;
+    int64_t lease;
 };
 
 static int run_start(struct db *db, struct store_write *write, struct error *err)
 {
     struct start_write *start = (struct start_write *)write;
-    const char *id = start->base.job;
-    int64_t now = clock_wall_us();
-    if (start->old_lease != 0) {
-        enum job_status status;
-        int rc = jobs_release(db, id, start->old_lease, true, now, &status, err);
-        if (rc != 0 || status != JOB_QUEUED)
-            return rc; /* lease stays 0: the user wants it otherwise by now */
-    }
-    return jobs_start(db, id, now, &start->lease, err);
+    return jobs_start(db, start->base.job, clock_wall_us(), &start->lease, err);
 }
 
 static void after_start(struct sched_write *write)
 {
     struct start_write *start = (struct start_write *)write;
     struct training *training = start->training;
-    int rc = write->rc == 0 && start->lease == 0 ? ERR_CONFLICT : write->rc;
+    int rc = write->rc;
     struct error err = write->err;
     if (rc == 0)
         training->lease = start->lease;
@@ -58,8 +50,6 @@ int training_write_start(struct training *training, struct error *err)
     start->base.after = after_start;
     memcpy(start->base.job, training->id, sizeof(training->id));
     start->training = training;
-    start->old_lease = training->lease;
-    start->attempt = training->attempt;
     training_write_submitted(training, 0);
     sched_submit(training->sched, &start->base);
     return 0;
@@ -142,8 +132,9 @@ struct end_write {
     struct training *training;
     struct loop_timer again;
     int64_t lease;
-    bool releases, count_attempt; /* otherwise it finishes */
-    struct job_end end;           /* its texts are `error`, `metrics` and the model's */
+    bool releases;              /* otherwise it finishes */
+    struct job_release release; /* how */
+    struct job_end end;         /* its texts are `error`, `metrics` and the model's */
     char *stop_reason, *error, *metrics;
     struct blob_upload *upload; /* of a model, or NULL */
     struct model_row model;
@@ -181,8 +172,8 @@ static int release_job(struct db *db, struct end_write *end, int64_t now,
         if (rc != 0)
             return rc;
     }
-    return jobs_release(db, end->base.job, end->lease, end->count_attempt, now,
-                        &end->status, err);
+    end->release.now_us = now;
+    return jobs_release(db, end->base.job, end->lease, &end->release, &end->status, err);
 }
 
 static int run_end(struct db *db, struct store_write *write, struct error *err)
@@ -257,16 +248,17 @@ static void after_end(struct sched_write *write)
                        clock_monotonic_ns() + TRY_AGAIN_NS);
         return;
     }
+    bool queued = rc == 0 && end->status == JOB_QUEUED;
     if (rc == 0) {
+        const char *reason = end->status == JOB_CANCELLED ? "cancelled" : end->stop_reason;
         if (job_status_is_terminal(end->status))
-            tallies_job_end(&training->sched->tallies, end->status == JOB_CANCELLED
-                                                           ? "cancelled"
-                                                           : end->stop_reason);
+            tallies_job_end(&training->sched->tallies, reason);
         log_event(LOG_INFO, "job_ended", "job=%s status=%s stop_reason=%s", training->id,
-                  job_status_name(end->status),
-                  end->stop_reason ? end->stop_reason : "none");
+                  job_status_name(end->status), reason ? reason : "none");
     }
     end_free(end);
+    if (queued) /* it was not when its slots became free */
+        job_queue_look(training->sched);
     training->over = true;
     training_write_over(training, 0, 0, NULL);
 }
@@ -368,13 +360,15 @@ void training_write_failure(struct training *training, const char *stop_reason,
     submit_end(end);
 }
 
-void training_write_release(struct training *training, bool count_attempt)
+void training_write_release(struct training *training, bool count_attempt,
+                            int64_t wait_us)
 {
     struct end_write *end = end_new(training, NULL);
     if (!end)
         return;
     end->releases = true;
-    end->count_attempt = count_attempt;
+    end->release.count_attempt = count_attempt;
+    end->release.next_attempt_us = wait_us > 0 ? clock_wall_us() + wait_us : 0;
     submit_end(end);
 }
 

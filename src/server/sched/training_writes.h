@@ -7,8 +7,8 @@
 
 #include "training.h"
 
-/* Takes the job out of the queue under a new lease; with a lease of an attempt that
- * crashed, gives that one back first. training_started() hears of it. ERR_NOMEM. */
+/* Takes the job out of the queue under a new lease. training_started() hears of it.
+ * ERR_NOMEM. */
 int training_write_start(struct training *training, struct error *err)
     __attribute__((warn_unused_result));
 
@@ -32,8 +32,10 @@ void training_write_success(struct training *training, const char *stop_reason,
 void training_write_failure(struct training *training, const char *stop_reason,
                             char *error_json);
 
-/* Back to the queue; or paused, or cancelled, where the user asked for that. */
-void training_write_release(struct training *training, bool count_attempt);
+/* Back to the queue, where it waits so long before it is tried again; or paused, or
+ * cancelled, where the user asked for that. */
+void training_write_release(struct training *training, bool count_attempt,
+                            int64_t wait_us);
 
 /* {"code", "message", "detail"} as a new text; `violations` (an array) is added as
  * "errors" and may be NULL. NULL without memory. */
