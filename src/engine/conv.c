@@ -3,6 +3,7 @@
 #include "conv_axis.h"
 #include "conv_internal.h"
 #include "conv_kernel.h"
+#include "conv_winograd.h"
 
 #include <string.h>
 
@@ -101,6 +102,8 @@ size_t conv_scratch(const struct conv *conv)
 {
     if (conv_is_depthwise(conv))
         return 0;
+    if (winograd_suits(conv))
+        return winograd_scratch(conv);
     struct parts parts = parts_of(conv);
     return parts.input + parts.output + align(parts.weights) + parts.line;
 }
@@ -218,6 +221,10 @@ void conv_forward(const struct conv *conv, size_t images, const real *x, const r
 {
     if (conv_is_depthwise(conv)) {
         depthwise_forward(conv, images, x, w, bias, y);
+        return;
+    }
+    if (winograd_suits(conv)) {
+        winograd_forward(conv, images, x, w, bias, y, scratch);
         return;
     }
     struct workspace space = cut(conv, scratch);
@@ -369,6 +376,10 @@ void conv_backward_data(const struct conv *conv, size_t images, const real *dy,
         depthwise_backward_data(conv, images, dy, w, add, dx);
         return;
     }
+    if (winograd_suits(conv)) {
+        winograd_backward_data(conv, images, dy, w, add, dx, scratch);
+        return;
+    }
     struct workspace space = cut(conv, scratch);
     struct backward backward = {.w = w, .zeros = add ? NULL : space.line};
     size_t after;
@@ -442,6 +453,10 @@ void conv_backward_weights(const struct conv *conv, size_t images, const real *x
 {
     if (conv_is_depthwise(conv)) {
         depthwise_backward_weights(conv, images, x, dy, dw);
+        return;
+    }
+    if (winograd_suits(conv)) {
+        winograd_backward_weights(conv, images, x, dy, dw, scratch);
         return;
     }
     struct workspace space = cut(conv, scratch);

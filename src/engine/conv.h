@@ -9,8 +9,10 @@
  *
  * Direct convolutions: for each row of output a segmented product (conv_kernel.h) in the
  * image itself, which is copied once if it needs padding at its sides; rows of padding
- * above and below are left out of the product. With one channel a group (depthwise)
- * there is nothing to multiply matrices with, and plain loops over channels do it.
+ * above and below are left out of the product. Where neighbouring windows overlap, with
+ * stride 1 and some channels, minimal filtering (conv_winograd.h) halves the products.
+ * With one channel a group (depthwise) there is nothing to multiply matrices with, and
+ * plain loops over channels do it.
  */
 #ifndef BACKPROP_CONV_H
 #define BACKPROP_CONV_H

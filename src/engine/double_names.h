@@ -149,5 +149,16 @@
 #define vector_scale vector_scale_double
 #define vector_square_sum vector_square_sum_double
 #define vector_sum vector_sum_double
+#define winograd_backward_data winograd_backward_data_double
+#define winograd_backward_weights winograd_backward_weights_double
+#define winograd_factor winograd_factor_double
+#define winograd_forward winograd_forward_double
+#define winograd_gradient_row winograd_gradient_row_double
+#define winograd_input_row winograd_input_row_double
+#define winograd_kernel winograd_kernel_double
+#define winograd_kernel_gradient winograd_kernel_gradient_double
+#define winograd_output_row winograd_output_row_double
+#define winograd_scratch winograd_scratch_double
+#define winograd_suits winograd_suits_double
 
 #endif
