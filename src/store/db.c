@@ -164,6 +164,15 @@ int db_run(struct db *db, const char *sql, struct error *err)
     return query_run(&q, err);
 }
 
+int db_prepare(struct db *db, const char *sql, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db, sql);
+    int rc = query_status(&q, err);
+    query_end(&q);
+    return rc;
+}
+
 int db_read_int(struct db *db, const char *sql, int64_t *ret_value, struct error *err)
 {
     struct query q;

@@ -48,6 +48,10 @@ int db_exec(struct db *db, const char *sql, struct error *err)
 int db_run(struct db *db, const char *sql, struct error *err)
     __attribute__((warn_unused_result));
 
+/* Prepares a kept statement ahead, so that running it later asks for less memory. */
+int db_prepare(struct db *db, const char *sql, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* The first column of the first row of a query without parameters, as a number. */
 int db_read_int(struct db *db, const char *sql, int64_t *ret_value, struct error *err)
     __attribute__((warn_unused_result));

@@ -22,6 +22,22 @@
 #define IDLE_NS CLOCK_NS_PER_SECOND
 #define NS_PER_MS INT64_C(1000000)
 
+/* Prepared before they are needed: what ends or takes back a transaction must not fail
+ * for want of memory. */
+static const char sql_begin[] = "BEGIN IMMEDIATE";
+static const char sql_commit[] = "COMMIT";
+static const char sql_rollback[] = "ROLLBACK";
+static const char sql_savepoint[] = "SAVEPOINT write";
+static const char sql_release[] = "RELEASE write";
+static const char sql_rollback_to[] = "ROLLBACK TO write";
+static const char sql_write_over[] =
+    "INSERT INTO meta (key, value) VALUES ('failed_commits', '1')"
+    " ON CONFLICT (key) DO UPDATE"
+    " SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)";
+static const char *const prepared_sql[] = {sql_begin,     sql_commit,  sql_rollback,
+                                           sql_savepoint, sql_release, sql_rollback_to,
+                                           sql_write_over};
+
 struct queue {
     struct store_write *first, *last;
 };
@@ -128,27 +144,32 @@ static struct store_write *wait_for_work(struct writer *writer)
     return write;
 }
 
+/* Takes back what a write has done. What cannot be taken back alone takes its whole group
+ * with it: the caller looks whether there still is a transaction. */
+static void undo_write(struct db *db)
+{
+    if (!db_in_transaction(db))
+        return;
+    if (db_run(db, sql_rollback_to, NULL) == 0 && db_run(db, sql_release, NULL) == 0)
+        return;
+    if (db_in_transaction(db) && db_run(db, sql_rollback, NULL) < 0)
+        log_event(LOG_ERROR, "store_rollback_failed", "at=write");
+}
+
 /* Runs one write in a savepoint; it has its own result afterwards. */
 static void run_write(struct db *db, struct store_write *write)
 {
     error_clear(&write->error);
-    write->rc = db_run(db, "SAVEPOINT write", &write->error);
+    write->rc = db_run(db, sql_savepoint, &write->error);
     if (write->rc < 0)
         return;
     write->rc = write->run(db, write, &write->error);
     assert(write->rc <= 0);
+    if (write->rc == 0)
+        write->rc = db_run(db, sql_release, &write->error);
     if (write->rc < 0) {
         error_set(&write->error, write->rc, "%s", error_code_name(write->rc));
-        /* What cannot be taken back alone takes the group with it: the caller looks. */
-        if (db_in_transaction(db) && db_run(db, "ROLLBACK TO write", NULL) < 0 &&
-            db_in_transaction(db) && db_run(db, "ROLLBACK", NULL) < 0)
-            log_event(LOG_ERROR, "store_rollback_failed", "code=%s",
-                      error_code_name(write->rc));
-    }
-    if (db_in_transaction(db)) {
-        int rc = db_run(db, "RELEASE write", &write->error);
-        if (write->rc == 0)
-            write->rc = rc;
+        undo_write(db);
     }
 }
 
@@ -159,7 +180,11 @@ static int run_group(struct writer *writer, struct store_write *first,
     struct db *db = writer->db;
     int64_t end = clock_monotonic_ns() + STORE_GROUP_MS * NS_PER_MS;
     push(group, first);
-    int rc = db_run(db, "BEGIN IMMEDIATE", err);
+    int rc = 0;
+    if (db_in_transaction(db)) /* an earlier ROLLBACK failed */
+        rc = db_run(db, sql_rollback, err);
+    if (rc == 0)
+        rc = db_run(db, sql_begin, err);
     if (rc < 0)
         return rc;
     struct store_write *write = first;
@@ -176,7 +201,7 @@ static int run_group(struct writer *writer, struct store_write *first,
         push(group, write);
     }
     int64_t started = clock_monotonic_ns();
-    rc = db_run(db, "COMMIT", err);
+    rc = db_run(db, sql_commit, err);
     writer->tail_in_doubt = rc < 0;
     if (rc == 0)
         histogram_observe(&writer->commit_times, clock_monotonic_ns() - started);
@@ -194,12 +219,7 @@ static int run_group(struct writer *writer, struct store_write *first,
  */
 static void write_over_tail(struct writer *writer)
 {
-    int rc = db_run(writer->db,
-                    "INSERT INTO meta (key, value) VALUES ('failed_commits', '1')"
-                    " ON CONFLICT (key) DO UPDATE"
-                    " SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)",
-                    NULL);
-    writer->tail_in_doubt = rc < 0;
+    writer->tail_in_doubt = db_run(writer->db, sql_write_over, NULL) < 0;
 }
 
 /* True for what a write fails with because of the store and not because of itself. */
@@ -221,7 +241,7 @@ static void write_group(struct writer *writer, struct store_write *first)
     struct error err = {0};
     int rc = run_group(writer, first, &group, &err);
     if (rc < 0 && db_in_transaction(writer->db) &&
-        db_run(writer->db, "ROLLBACK", NULL) < 0)
+        db_run(writer->db, sql_rollback, NULL) < 0)
         log_event(LOG_ERROR, "store_rollback_failed", "code=%s", error_code_name(rc));
     if (rc < 0)
         log_event(LOG_ERROR, "store_commit_failed", "code=%s", error_code_name(rc));
@@ -258,8 +278,19 @@ static void *writer_main(void *argument)
     return NULL;
 }
 
+static int prepare_statements(struct db *db, struct error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < sizeof(prepared_sql) / sizeof(prepared_sql[0]) && rc == 0; i++)
+        rc = db_prepare(db, prepared_sql[i], err);
+    return rc;
+}
+
 int writer_start(struct db *db, struct writer **ret_writer, struct error *err)
 {
+    int rc = prepare_statements(db, err);
+    if (rc < 0)
+        return rc;
     struct writer *writer = mem_alloc(sizeof(*writer));
     if (!writer)
         return error_set(err, ERR_NOMEM, "out of memory starting the store's writer");

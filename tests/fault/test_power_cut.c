@@ -185,9 +185,8 @@ static void check_found(const char *folder, int acknowledged, int submitted)
 
 static void cut(struct trial *trial)
 {
-    char folder[FOLDER_SIZE] = "/dev/shm/backprop-cut-XXXXXX"; /* its syncs are free */
-    if (!mkdtemp(folder))
-        folder_make(folder);
+    char folder[FOLDER_SIZE];
+    folder_make(folder);
     disk_cut(&trial->disk, (enum power_cut_way)(trial->cuts % CUT_WAYS), folder);
     trial->cuts++;
     check_found(folder, trial->acknowledged, trial->submitted);

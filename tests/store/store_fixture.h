@@ -1,5 +1,5 @@
 /*
- * What the tests of the store share: a folder of their own under /tmp, a connection with
+ * What the tests of the store share: a folder of their own, a connection with
  * the schema applied (for the table families), and objects to put into it.
  */
 #ifndef BACKPROP_TESTS_STORE_FIXTURE_H
@@ -16,7 +16,8 @@
 /* Sixty-four characters: what a digest looks like. */
 #define TEST_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-/* A new, empty folder; and its end with all that is in it. */
+/* A new, empty folder, in memory where there is room, so that syncs cost nothing; and its
+ * end with all that is in it. */
 void folder_make(char ret_path[FOLDER_SIZE]);
 void folder_remove(const char *path);
 
