@@ -223,7 +223,8 @@ static void all_blocks(enum gemm_isa isa, const struct product *p, const real *p
             block.m = p->m - i < HEIGHT ? p->m - i : HEIGHT;
             block.k = p->k - k < DEPTH ? p->k - k : DEPTH;
             block.a += i * p->a_row + k * p->a_column;
-            block.b += packed ? 0 : k * p->b_row;
+            if (!packed)
+                block.b += k * p->b_row;
             block.c += i * p->c_row;
             block.beta = p->beta || k > 0;
             block_product(&tiles_of[isa], &block,

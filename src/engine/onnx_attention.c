@@ -65,7 +65,7 @@ static struct onnx_value hide_later(struct onnx_graph *graph, int64_t positions,
     struct onnx_value keys = counted(graph, 1, positions);
     struct onnx_value queries = counted(graph, positions, 1);
     struct onnx_value later = onnx_binary(graph, "Greater", &keys, &queries);
-    struct onnx_value nothing = onnx_constant_float(graph, -INFINITY);
+    struct onnx_value nothing = onnx_constant_float(graph, -(double)INFINITY);
     onnx_begin(graph, "Where");
     onnx_input(graph, &later);
     onnx_input(graph, &nothing);

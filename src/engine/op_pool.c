@@ -48,7 +48,7 @@ MULTIVERSION static void find_largest(const struct view *v, const real *restrict
         for (size_t j = 0; j < v->columns; j++) {
             const real *restrict other = x + i * v->row + j * v->pixel;
             for (size_t c = 0; c < v->channels; c++)
-                y[c] = (other[c] > y[c]) | (other[c] != other[c]) ? other[c] : y[c];
+                y[c] = ((other[c] > y[c]) | (other[c] != other[c])) ? other[c] : y[c];
         }
     }
 }

@@ -353,7 +353,7 @@ const struct attr *attrs_find(const struct attrs *attrs, const char *name)
         if (strcmp(attrs->items[i].key->name, name) == 0)
             return &attrs->items[i];
     }
-    assert(!"the table of these attributes has such a key");
+    assert(false && "the table of these attributes has such a key");
     return NULL;
 }
 

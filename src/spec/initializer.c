@@ -68,5 +68,5 @@ void initializer_resolve(const struct attr *attr, int64_t fan_in, int64_t fan_ou
             param->scale = attr->number;
         return;
     }
-    assert(!"the initializer is in the table");
+    assert(false && "the initializer is in the table");
 }
