@@ -1,5 +1,8 @@
-/* See error.h. Texts are cut, never overrun; a cut text still ends in NUL. */
+/* See error.h. Texts are cut, never overrun; a cut text still ends in NUL and is UTF-8.
+ */
 #include "error.h"
+
+#include "utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +25,8 @@ set(struct error *err, int code, const char *pointer, const char *format, va_lis
     err->code = code;
     snprintf(err->pointer, sizeof(err->pointer), "%s", pointer);
     vsnprintf(err->text, sizeof(err->text), format, args);
+    utf8_mend(err->pointer);
+    utf8_mend(err->text);
 }
 
 int error_set(struct error *err, int code, const char *format, ...)

@@ -64,6 +64,13 @@ size_t utf8_valid_prefix(const char *text, size_t length)
     return at;
 }
 
+void utf8_mend(char *text)
+{
+    size_t length = strlen(text);
+    for (size_t at = 0; (at += utf8_valid_prefix(text + at, length - at)) < length; at++)
+        text[at] = '?';
+}
+
 bool utf8_is_cut_character(const char *text, size_t length)
 {
     size_t whole;

@@ -35,6 +35,10 @@ size_t utf8_put(uint32_t code_point, char ret_bytes[UTF8_MAX_BYTES]);
 /* True if a byte is NUL or above 0x7f: what is worth a second look. */
 bool utf8_has_unusual(const char *text, size_t length);
 
+/* Puts '?' in place of every byte that belongs to no valid character: what a text that
+ * was cut at any byte, or that quotes bytes from outside, needs before it can be JSON. */
+void utf8_mend(char *text);
+
 /* The text for a message: cut, and with what is not printable ASCII or valid UTF-8 as
  * '?'. Returns `excerpt`. */
 const char *utf8_excerpt(const char *text, size_t length,

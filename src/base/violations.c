@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "memory.h"
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,6 +39,8 @@ static int keep(struct violations *violations, const char *pointer, const char *
         free(added.detail);
         return ERR_NOMEM;
     }
+    utf8_mend(added.pointer);
+    utf8_mend(added.detail);
     items[violations->count++] = added;
     return 0;
 }

@@ -25,7 +25,8 @@ struct violations {
 void violations_init(struct violations *violations);
 void violations_release(struct violations *violations);
 
-/* Adds one; takes copies of both strings. Always returns ERR_INVALID. */
+/* Adds one; takes copies of both strings, in which what is not UTF-8 becomes '?'. Always
+ * returns ERR_INVALID. */
 int violations_add(struct violations *violations, const char *pointer, const char *format,
                    ...) __attribute__((format(printf, 3, 4)));
 

@@ -3,6 +3,7 @@
  * what is common to all of them is done: opening parts, violations, notes, the bound on
  * the facts.
  */
+#include "base/utf8.h"
 #include "ingest_internal.h"
 
 #include <stdarg.h>
@@ -31,6 +32,7 @@ int ingest_note(struct ingest *ingest, struct error *err, const char *format, ..
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    utf8_mend(text);
     size_t count = json_array_size(ingest->notes);
     if (count > NOTES_MAX)
         return 0;

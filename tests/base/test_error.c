@@ -98,6 +98,23 @@ static void test_every_code_has_a_name_of_its_own(void **state)
     assert_string_equal(error_code_name(INT_MAX), "unknown");
 }
 
+/* What is not UTF-8 could not be put into an answer. */
+static void test_texts_are_utf8_whatever_they_quote(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    error_set_at(&err, ERR_INVALID, "/\xff", "found \"%.2s\"", "\xe2\x82\xac");
+    assert_string_equal(err.pointer, "/?");
+    assert_string_equal(err.text, "found \"??\"");
+    char text[1000];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    memcpy(text + sizeof(err.text) - 3, "\xe2\x82\xac", 3); /* is cut in two */
+    error_clear(&err);
+    error_set_errno(&err, EIO, "%s", text);
+    assert_string_equal(err.text + sizeof(err.text) - 4, "x??");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +122,7 @@ int main(void)
         cmocka_unit_test(test_first_error_wins),
         cmocka_unit_test(test_no_error_struct_is_allowed),
         cmocka_unit_test(test_long_texts_are_cut),
+        cmocka_unit_test(test_texts_are_utf8_whatever_they_quote),
         cmocka_unit_test(test_system_errors_say_why_and_map_to_codes),
         cmocka_unit_test(test_every_code_has_a_name_of_its_own),
     };

@@ -121,6 +121,25 @@ static void test_excerpts_are_short_and_printable(void **state)
     assert_string_equal(excerpt + 46, "x" UTF8_ELLIPSIS);
 }
 
+static void test_mended_texts_are_valid(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *broken, *mended;
+    } cases[] = {{"", ""},
+                 {"plain \xc3\xa4", "plain \xc3\xa4"},
+                 {"\xff", "?"},
+                 {"a\xe2\x82\"b", "a??\"b"}, /* a character cut in two */
+                 {"a\xf0\x9f\x92", "a???"},
+                 {"\xed\xa0\x80z", "???z"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[16];
+        strcpy(text, cases[i].broken);
+        utf8_mend(text);
+        assert_string_equal(text, cases[i].mended);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +149,7 @@ int main(void)
         cmocka_unit_test(test_texts_are_cut_between_characters),
         cmocka_unit_test(test_code_points_go_to_characters_and_back),
         cmocka_unit_test(test_excerpts_are_short_and_printable),
+        cmocka_unit_test(test_mended_texts_are_valid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

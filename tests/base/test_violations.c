@@ -60,12 +60,25 @@ static void test_long_details_are_cut(void **state)
     violations_release(&violations);
 }
 
+/* What is not UTF-8 could not be put into an answer. */
+static void test_details_are_utf8_whatever_they_quote(void **state)
+{
+    (void)state;
+    struct violations violations;
+    violations_init(&violations);
+    violations_add(&violations, "/\xff", "found \"%.2s\"", "\xe2\x82\xac");
+    assert_string_equal(violations.items[0].pointer, "/?");
+    assert_string_equal(violations.items[0].detail, "found \"??\"");
+    violations_release(&violations);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_violations_are_kept_in_order_as_copies),
         cmocka_unit_test(test_more_than_the_maximum_is_only_counted),
         cmocka_unit_test(test_long_details_are_cut),
+        cmocka_unit_test(test_details_are_utf8_whatever_they_quote),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

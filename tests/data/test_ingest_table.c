@@ -263,6 +263,21 @@ static void test_column_without_values_is_text_and_noted(void **state)
     ingest_run_release(&run);
 }
 
+/* A note cuts long names at a byte; the facts must be JSON all the same. */
+static void test_notes_on_long_names_do_not_break_characters(void **state)
+{
+    (void)state;
+    char csv[200] = "x,";
+    for (int i = 0; i < 30; i++)
+        strcat(csv, "\xe2\x82\xac");
+    strcat(csv, "\n1,\n2,NA\n");
+    struct ingest_run run;
+    ingest_run_text(&run, "table", csv);
+    assert_int_equal(run.rc, 0);
+    assert_note(&run, "\xe2\x82\xac?\" has no values");
+    ingest_run_release(&run);
+}
+
 static void make_nearly(int row, char line[64])
 {
     if (row == 42)
@@ -441,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_a_value_too_long_to_list_makes_a_column_text),
         cmocka_unit_test(test_booleans_are_categories),
         cmocka_unit_test(test_column_without_values_is_text_and_noted),
+        cmocka_unit_test(test_notes_on_long_names_do_not_break_characters),
         cmocka_unit_test(test_few_texts_among_numbers_are_noted_with_the_first),
         cmocka_unit_test(test_a_table_without_header_names_its_columns),
         cmocka_unit_test(test_the_header_can_be_forced_either_way),

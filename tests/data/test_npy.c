@@ -234,6 +234,19 @@ static void test_mutated_dictionaries_are_read_or_refused(void **state)
     assert_in_range(opened, 100, 10000);
 }
 
+/* The answer is JSON, which has no place for them. */
+static void test_bytes_of_a_type_that_are_no_text_are_not_repeated(void **state)
+{
+    (void)state;
+    struct array_stream *stream = NULL;
+    struct error err = {0};
+    int rc = open_dictionary(
+        "{'descr': '<f\xe9\xff', 'fortran_order': False, 'shape': (2,), }", "abcdefgh", 8,
+        &stream, &err);
+    assert_int_equal(rc, ERR_INVALID);
+    assert_non_null(strstr(err.text, "'<f?" "?'"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_malformed_heads_are_refused),
         cmocka_unit_test(test_cut_heads_are_refused),
         cmocka_unit_test(test_mutated_dictionaries_are_read_or_refused),
+        cmocka_unit_test(test_bytes_of_a_type_that_are_no_text_are_not_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
