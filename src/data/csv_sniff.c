@@ -229,7 +229,7 @@ static bool counts_columns(const struct column_look *looks, int count)
         double value;
         if (number_parse(looks[i].first.text, looks[i].first.length, &value) !=
                 NUMBER_FINITE ||
-            (int64_t)value != i - first || value > count)
+            value != (double)(i - first))
             return false;
     }
     return count - first >= 3;

@@ -116,6 +116,10 @@ static void test_a_row_that_counts_the_columns_is_a_header(void **state)
     assert_header(",0,1,2\n0,5.5,6,7\n1,9,10,11\n", true);
     assert_header("0,1\n2,3\n", false);
     assert_header("0,1,2\n3,1,5\n", false); /* the 1 comes again */
+    assert_header("0,1,2.5\n3.5,4,5\n", false);
+    /* Numbers beyond all integers are compared as well. */
+    assert_header("0,1,33333333333333333333333333\n3.5,4,5\n", false);
+    assert_header("-1e300,1,2\n3.5,4,5\n", false);
 }
 
 static void test_a_header_alone_is_a_header(void **state)
