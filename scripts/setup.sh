@@ -6,6 +6,7 @@
 #   scripts/setup.sh test     and what the tests use
 #   scripts/setup.sh bench    and the peers that the benchmarks compare with
 #   scripts/setup.sh lint     and what scripts/lint.sh uses
+#   scripts/setup.sh fuzz     and clang with libFuzzer, for scripts/fuzz.sh
 #
 # Does nothing (and needs no root) when everything is there already.
 set -eu
@@ -17,6 +18,7 @@ demo="jq"
 test="libcmocka-dev openssl python3 python3-numpy python3-onnx node-typescript"
 bench="python3 python3-numpy python3-torch libopenblas0-openmp wrk"
 lint="clang-format clang-tidy"
+fuzz="clang libclang-rt-dev"
 
 case "${1:-build}" in
 build) wanted=$build ;;
@@ -24,8 +26,9 @@ demo) wanted="$build $demo" ;;
 test) wanted="$build $test" ;;
 bench) wanted="$build $bench" ;;
 lint) wanted="$build $lint" ;;
+fuzz) wanted="$build $test $fuzz" ;;
 *)
-    echo "usage: scripts/setup.sh [build|demo|test|bench|lint]" >&2
+    echo "usage: scripts/setup.sh [build|demo|test|bench|lint|fuzz]" >&2
     exit 2
     ;;
 esac
