@@ -11,6 +11,7 @@
 #include "http/percent.h"
 #include "http/query.h"
 #include "http/router.h"
+#include "http/site_policy.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -81,21 +82,27 @@ static void check_json(const char *text)
 
 static void check_addresses(const char *host, const char *origin, const char *listen)
 {
-    (void)address_is_same_origin(origin, host);
-    (void)address_is_same_origin(host, origin);
-    (void)address_allows_host("127.0.0.1", host);
-    /* A name that is not this machine's must not be let in on a loopback address. */
-    if (strstr(host, "evil") && !strstr(host, "localhost"))
-        FUZZ_EXPECT(!address_allows_host("127.0.0.1", host));
-    struct address address;
+    static const char *const sites[] = {NULL, "same-origin", "cross-site", "none"};
+    for (size_t i = 0; i < sizeof(sites) / sizeof(sites[0]); i++)
+        (void)site_policy_allows_origin("https://a.example", host, origin, sites[i]);
     struct error err = {0};
-    int rc = address_parse(listen, &address, &err);
+    int rc = site_policy_check_lists(host, origin, &err);
+    FUZZ_EXPECT(fuzz_error_fits(rc, &err));
+    error_clear(&err);
+    /* A name that is not this machine's must not be let in on a loopback address. */
+    bool allowed = site_policy_allows_host("a.example,b.example", "127.0.0.1", host);
+    if (strstr(host, "evil"))
+        FUZZ_EXPECT(!allowed);
+    if (allowed && strstr(origin, "evil"))
+        FUZZ_EXPECT(!site_policy_allows_origin(NULL, host, origin, NULL));
+    struct address address;
+    rc = address_parse(listen, &address, &err);
     FUZZ_EXPECT(fuzz_error_fits(rc, &err));
     if (rc == 0) {
         char url[ADDRESS_HOST_SIZE + 32];
         FUZZ_EXPECT(address.port >= -1 && address.port <= 65535);
         (void)address_is_loopback(address.host);
-        address_format_url(&address, url, sizeof(url));
+        address_format_url(&address, "http", url, sizeof(url));
     }
 }
 
