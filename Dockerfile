@@ -10,7 +10,7 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         gcc libc6-dev cmake ninja-build pkg-config \
         libmicrohttpd-dev libgnutls28-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev \
-        zlib1g-dev nettle-dev libcurl4-openssl-dev libinih-dev libseccomp-dev \
+        zlib1g-dev nettle-dev libcurl4-openssl-dev libinih-dev libseccomp-dev libsystemd-dev \
     && apt-get clean && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
@@ -21,7 +21,7 @@ RUN cmake --preset release -DBUILD_TESTING=OFF \
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
         libmicrohttpd12 libgnutls30 libjansson4 libsqlite3-0 libopenblas0-pthread zlib1g \
-        libnettle8 libinih1 libcurl4 libseccomp2 \
+        libnettle8 libinih1 libcurl4 libseccomp2 libsystemd0 \
     && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && useradd --system --user-group --home-dir /var/lib/backpropd --no-create-home \
         --shell /usr/sbin/nologin backpropd \

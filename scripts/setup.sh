@@ -13,7 +13,7 @@ set -eu
 
 build="gcc libc6-dev cmake ninja-build pkg-config ca-certificates curl
        libmicrohttpd-dev libgnutls28-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev
-       zlib1g-dev nettle-dev libcurl4-openssl-dev libinih-dev libseccomp-dev"
+       zlib1g-dev nettle-dev libcurl4-openssl-dev libinih-dev libseccomp-dev libsystemd-dev"
 demo="jq"
 test="libcmocka-dev openssl python3 python3-numpy python3-onnx node-typescript"
 bench="python3 python3-numpy python3-torch libopenblas0-openmp wrk"

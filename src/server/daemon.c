@@ -13,6 +13,7 @@
 #include "http/server.h"
 #include "machine.h"
 #include "sched/sandbox_probe.h"
+#include "service.h"
 #include "store/tokens.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@
 #define MAX_INGESTS 2
 #define MAX_SERVING 4
 #define SERVING_IDLE_SECONDS 300
-#define HEARTBEAT_SECONDS 5 /* event streams look up; they say something every 15 s */
+/* Event streams look up; they say something every 15 s. */
+#define HEARTBEAT_NS (9 * CLOCK_NS_PER_SECOND / 2)
 #define DRAIN_SCHED_MS 6500 /* workers checkpoint and go */
 #define DRAIN_ALL_MS 7500   /* the last replies are sent */
 
@@ -80,10 +82,12 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Blocks the signals that the main thread waits for, for all threads to come. */
+/* Blocks the signals that the main thread waits for, for all threads to come. A peer that
+ * went away and a limit on the size of files are errors like any other, no ends. */
 static void block_signals(sigset_t *ret_signals)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     sigemptyset(ret_signals);
     sigaddset(ret_signals, SIGTERM);
     sigaddset(ret_signals, SIGINT);
@@ -95,24 +99,35 @@ static void block_signals(sigset_t *ret_signals)
  * ones go on. */
 static void reload(struct daemon *daemon)
 {
+    service_reloading();
     struct error err = {0};
     char quoted[600];
     int rc = http_reload_tls(daemon->listener, &err);
     if (rc != 0)
         log_event(LOG_WARN, "reload_failed", "error=%s",
                   log_quote(err.text, quoted, sizeof(quoted)));
+    service_reloaded();
 }
 
 static void wait_for_signal(struct daemon *daemon, const sigset_t *signals)
 {
-    const struct timespec heartbeat = {.tv_sec = HEARTBEAT_SECONDS};
+    struct service service;
+    service_ready(&service, &daemon->server);
+    int64_t interval = service_interval_ns(&service);
+    const struct timespec patience = {.tv_sec = (time_t)(interval / CLOCK_NS_PER_SECOND),
+                                      .tv_nsec = (long)(interval % CLOCK_NS_PER_SECOND)};
+    int64_t streams_due = clock_monotonic_ns() + HEARTBEAT_NS;
     int number;
-    while ((number = sigtimedwait(signals, NULL, &heartbeat)) < 0 || number == SIGHUP) {
+    while ((number = sigtimedwait(signals, NULL, &patience)) < 0 || number == SIGHUP) {
         if (number == SIGHUP)
             reload(daemon);
-        else if (errno == EAGAIN)
+        service_beat(&service);
+        if (clock_monotonic_ns() >= streams_due) {
             hub_publish_all(daemon->server.hub);
+            streams_due = clock_monotonic_ns() + HEARTBEAT_NS;
+        }
     }
+    service_stopping();
     log_event(LOG_INFO, "draining", "signal=%d", number);
     /* From now on a second signal does what it does by default. */
     sigset_t ending = *signals;
@@ -206,6 +221,7 @@ static void fill_server_config(struct server_config *server, const struct config
     server->max_expanded_bytes = (uint64_t)config->max_expanded_bytes;
     server->limits = config->limits;
     server->slots = config->workers > 0 ? (int)config->workers : machine_cores();
+    server->stall_ns = HEALTH_STALL_SECONDS * CLOCK_NS_PER_SECOND;
     server->memory_mb = machine_memory_mb();
 }
 

@@ -27,6 +27,7 @@ struct statement {
 struct db {
     sqlite3 *handle;
     int wal_pages;
+    bool found_damage;
     struct statement statements[STATEMENT_SLOTS];
 };
 
@@ -88,10 +89,13 @@ static bool disk_is_full(sqlite3 *handle, int sqlite_code, int errno_value)
 }
 
 /* Called straight after what failed: errno counts. */
-static int fail(sqlite3 *handle, int sqlite_code, struct error *err)
+static int fail(struct db *db, int sqlite_code, struct error *err)
 {
-    if (handle && disk_is_full(handle, sqlite_code, errno))
+    if (db->handle && disk_is_full(db->handle, sqlite_code, errno))
         sqlite_code = SQLITE_FULL;
+    int primary = sqlite_code & 0xff;
+    db->found_damage =
+        db->found_damage || primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
         if (failures[i].sqlite_code == sqlite_code ||
             failures[i].sqlite_code == (sqlite_code & 0xff))
@@ -118,7 +122,7 @@ int db_open(const char *path, enum db_mode mode, struct db **ret_db, struct erro
                                   : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     int rc = sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc != SQLITE_OK) {
-        rc = fail(db->handle, rc, err);
+        rc = fail(db, rc, err);
         goto out;
     }
     sqlite3_extended_result_codes(db->handle, 1);
@@ -154,7 +158,7 @@ int db_exec(struct db *db, const char *sql, struct error *err)
 {
     errno = 0;
     int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : fail(db->handle, rc, err);
+    return rc == SQLITE_OK ? 0 : fail(db, rc, err);
 }
 
 int db_run(struct db *db, const char *sql, struct error *err)
@@ -203,6 +207,11 @@ bool db_in_transaction(const struct db *db)
     return sqlite3_get_autocommit(db->handle) == 0;
 }
 
+bool db_found_damage(const struct db *db)
+{
+    return db->found_damage;
+}
+
 int db_wal_pages(const struct db *db)
 {
     return db->wal_pages;
@@ -217,7 +226,7 @@ int db_checkpoint(struct db *db, bool truncate, int *ret_pages, struct error *er
     int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, &log, &done);
     sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
     if (rc != SQLITE_OK)
-        return fail(db->handle, rc, err);
+        return fail(db, rc, err);
     if (truncate)
         db->wal_pages = 0;
     *ret_pages = done;
@@ -320,7 +329,7 @@ int query_step(struct query *q, struct error *err)
             return rc == SQLITE_ROW;
         q->status = rc;
     }
-    return fail(q->db->handle, q->status, err);
+    return fail(q->db, q->status, err);
 }
 
 int query_run(struct query *q, struct error *err)
@@ -335,7 +344,7 @@ int query_run(struct query *q, struct error *err)
 
 int query_status(const struct query *q, struct error *err)
 {
-    return q->status == SQLITE_OK ? 0 : fail(q->db->handle, q->status, err);
+    return q->status == SQLITE_OK ? 0 : fail(q->db, q->status, err);
 }
 
 int64_t query_int(const struct query *q, int column)

@@ -63,6 +63,9 @@ int64_t db_last_number(const struct db *db);
 /* False once the transaction is over, be it because SQLite itself rolled it back. */
 bool db_in_transaction(const struct db *db);
 
+/* True once SQLite found the file damaged through this connection. */
+bool db_found_damage(const struct db *db);
+
 /* Pages in the WAL after the last COMMIT of this connection. */
 int db_wal_pages(const struct db *db);
 

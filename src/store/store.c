@@ -37,6 +37,7 @@ struct store {
     struct readers *readers;
     struct store_write trial; /* see store_try_write() */
     atomic_bool trying;
+    atomic_bool damaged; /* as far as readers found; the writer knows for itself */
 };
 
 static char *join(const char *dir, const char *name)
@@ -205,6 +206,8 @@ struct db *store_read_begin(struct store *store, struct error *err)
 
 void store_read_end(struct store *store, struct db *db)
 {
+    if (db_found_damage(db) && !atomic_exchange(&store->damaged, true))
+        log_event(LOG_ERROR, "store_damaged", "found_by=reader");
     readers_return(store->readers, db);
 }
 
@@ -232,6 +235,8 @@ void store_stats(struct store *store, struct store_stats *ret_stats)
     writer_stats(store->writer, &ret_stats->writer);
     ret_stats->database_bytes = size_of(store->path);
     ret_stats->wal_bytes = size_of(store->wal_path);
+    ret_stats->damaged =
+        atomic_load(&store->damaged) || ret_stats->writer.last_failure == ERR_CORRUPT;
 }
 
 /* Writes the moment of the trial: a page of the WAL and a sync of it. */

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "writer_stats.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define STORE_GROUP_MAX 256
@@ -71,6 +72,7 @@ int store_info(struct store *store, uint64_t *ret_bytes, int *ret_version);
 struct store_stats {
     struct writer_stats writer;
     uint64_t database_bytes, wal_bytes;
+    bool damaged; /* something that was read or written showed it */
 };
 void store_stats(struct store *store, struct store_stats *ret_stats);
 

@@ -33,8 +33,8 @@ static const char *member(const json_t *json, const char *name)
 static void test_a_problem_has_what_rfc_9457_asks_for(void **state)
 {
     (void)state;
-    const struct problem problem = {404, "no_such_route", "there is nothing at /x",
-                                    "req_1", NULL};
+    const struct problem problem = {
+        404, "no_such_route", "there is nothing at /x", "req_1", NULL, NULL};
     json_t *json = render(&problem);
     assert_string_equal(member(json, "type"), "urn:problem-type:backpropd:no_such_route");
     assert_string_equal(member(json, "title"), "No such route");
@@ -53,8 +53,8 @@ static void test_all_violations_are_listed(void **state)
     violations_init(&violations);
     violations_add(&violations, "/model/layers/2/units", "expected %d, found %d", 1, 2);
     violations_add(&violations, "", "say \"what\"\n");
-    const struct problem problem = {422, "invalid", "2 things are wrong", "req_1",
-                                    &violations};
+    const struct problem problem = {422,     "invalid",   "2 things are wrong",
+                                    "req_1", &violations, NULL};
     json_t *json = render(&problem);
     const json_t *errors = json_object_get(json, "errors");
     assert_int_equal(json_array_size(errors), 2);
@@ -74,7 +74,7 @@ static void test_more_violations_than_are_kept_are_counted(void **state)
     violations_init(&violations);
     for (int i = 0; i < VIOLATIONS_MAX + 5; i++)
         violations_add(&violations, "/x", "wrong");
-    const struct problem problem = {422, "invalid", "", "req_1", &violations};
+    const struct problem problem = {422, "invalid", "", "req_1", &violations, NULL};
     json_t *json = render(&problem);
     assert_int_equal(json_array_size(json_object_get(json, "errors")), VIOLATIONS_MAX);
     assert_int_equal(json_integer_value(json_object_get(json, "errors_total")),
@@ -86,8 +86,8 @@ static void test_more_violations_than_are_kept_are_counted(void **state)
 static void test_broken_utf8_becomes_replacement_characters(void **state)
 {
     (void)state;
-    const struct problem problem = {400, "x", "cut \xc3 and \xff\xfe \x01", "req_1",
-                                    NULL};
+    const struct problem problem = {400,     "x",  "cut \xc3 and \xff\xfe \x01",
+                                    "req_1", NULL, NULL};
     json_t *json = render(&problem);
     assert_string_equal(member(json, "detail"),
                         "cut \xef\xbf\xbd and \xef\xbf\xbd\xef\xbf\xbd \x01");

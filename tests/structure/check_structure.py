@@ -36,6 +36,7 @@ LIBRARIES = {
     "GnuTLS": r"gnutls/\w+\.h",
     "nettle": r"nettle/\w+\.h",
     "inih": r"ini\.h",
+    "libsystemd": r"systemd/\w[\w-]*\.h",
     "libcurl": r"curl/curl\.h",
     "OpenBLAS": r"(cblas|openblas_config)\.h",
     "zlib": r"zlib\.h",

@@ -1,5 +1,7 @@
 /* GET /livez, /readyz and /v1/info: for orchestrators and people. */
 #include "base/clock.h"
+#include "health.h"
+#include "json_text.h"
 #include "listener.h"
 #include "reply.h"
 #include "request_internal.h"
@@ -12,26 +14,59 @@
 #include <unistd.h>
 
 #define CPU_MODEL_SIZE 128
+#define REASONS_MAX_BYTES ((size_t)16 * 1024)
+
+/* 503 with every reason, for programs and for people. */
+static void reply_unwell(struct request *request, const char *code,
+                         const struct health *health)
+{
+    struct buffer detail, members;
+    buffer_init(&detail, REASONS_MAX_BYTES);
+    buffer_init(&members, REASONS_MAX_BYTES);
+    buffer_append_string(&members, "\"reasons\":[");
+    for (int i = 0; i < HEALTH_REASON_COUNT; i++) {
+        if (!health->has[i])
+            continue;
+        const char *text = health_reason_text((enum health_reason)i);
+        buffer_printf(&detail, "%s%s", detail.length > 0 ? "; " : "", text);
+        json_text_comma(&members);
+        buffer_append_char(&members, '{');
+        json_text_string(&members, "code", health_reason_name((enum health_reason)i));
+        json_text_string(&members, "detail", text);
+        buffer_append_char(&members, '}');
+    }
+    buffer_append_char(&members, ']');
+    if (buffer_status(&detail) == 0 && buffer_status(&members) == 0) {
+        reply_add_header(request, "Retry-After", "5");
+        reply_problem_extended(request, 503, code, detail.data, members.data);
+    } else {
+        reply_no_memory(request);
+    }
+    buffer_release(&detail);
+    buffer_release(&members);
+}
 
 void operations_handle_livez(struct request *request)
 {
     static const char text[] = "{\"status\":\"ok\"}\n";
-    reply_fixed(request, 200, "application/json", text, sizeof(text) - 1);
+    struct health health;
+    health_check_life(request_server(request), &health);
+    if (health_is_well(&health))
+        reply_fixed(request, 200, "application/json", text, sizeof(text) - 1);
+    else
+        reply_unwell(request, "stalled", &health);
 }
 
-/* Ready: the store can be read. While it drains, every request is answered with 503. */
+/* While the server drains, every request is answered with 503 before it comes here. */
 void operations_handle_readyz(struct request *request)
 {
     static const char text[] = "{\"status\":\"ready\"}\n";
-    struct store *store = request_server(request)->store;
-    struct error err = {0};
-    struct db *db = store_read_begin(store, &err);
-    if (!db) {
-        reply_problem(request, 503, "not_ready", "the store cannot be read");
-        return;
-    }
-    store_read_end(store, db);
-    reply_fixed(request, 200, "application/json", text, sizeof(text) - 1);
+    struct health health;
+    health_check_readiness(request_server(request), &health);
+    if (health_is_well(&health))
+        reply_fixed(request, 200, "application/json", text, sizeof(text) - 1);
+    else
+        reply_unwell(request, "not_ready", &health);
 }
 
 /* The processor's name as Linux knows it, or "unknown". */

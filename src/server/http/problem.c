@@ -75,6 +75,8 @@ void problem_render(struct buffer *buffer, const struct problem *problem)
     json_text_string(buffer, "request_id", problem->request_id);
     if (problem->violations)
         append_violations(buffer, problem->violations);
+    if (problem->extension)
+        buffer_printf(buffer, ",%s", problem->extension);
     buffer_append_string(buffer, "}\n");
 }
 

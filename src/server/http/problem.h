@@ -18,6 +18,7 @@ struct problem {
     const char *detail; /* may hold broken UTF-8 from outside */
     const char *request_id;
     const struct violations *violations; /* NULL: no `errors` */
+    const char *extension; /* further members as JSON text, "\"a\":1"; NULL: none */
 };
 
 /* Appends the text; failures stick in the buffer. */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "counters.h"
 #include "exposition.h"
+#include "health.h"
 #include "hub.h"
 #include "listener.h"
 #include "reply.h"
@@ -85,6 +86,23 @@ void prometheus_append_http(struct buffer *text, struct http_listener *listener)
     append_connections(text, listener);
 }
 
+/* Every reason by itself, so that an alert can name it. */
+static void append_readiness(struct buffer *text, struct server *server)
+{
+    static const char name[] = "backpropd_not_ready";
+    struct health health;
+    health_check_readiness(server, &health);
+    exposition_gauge(text, "backpropd_ready", "Whether /readyz says so: 1 or 0.",
+                     health_is_well(&health));
+    exposition_family(text, name, "gauge", "Whether this reason is in the way: 1 or 0.");
+    for (int i = 0; i < HEALTH_REASON_COUNT; i++) {
+        char labels[PROMETHEUS_LABELS_SIZE];
+        snprintf(labels, sizeof(labels), "reason=\"%s\"",
+                 health_reason_name((enum health_reason)i));
+        exposition_integer(text, name, labels, health.has[i]);
+    }
+}
+
 /* Threads, by how long they are busy with one thing. */
 static void append_threads(struct buffer *text, const struct server *server)
 {
@@ -122,6 +140,7 @@ void prometheus_handle_metrics(struct request *request)
     prometheus_append_http(&text, request->listener);
     prometheus_append_workers(&text, server);
     prometheus_append_store(&text, server);
+    append_readiness(&text, server);
     append_threads(&text, server);
     append_log(&text);
     if (buffer_status(&text) == 0)

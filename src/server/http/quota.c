@@ -25,12 +25,11 @@ int64_t quota_resolve_free(const struct server_config *config)
     return part < FREE_BYTES ? (int64_t)part : FREE_BYTES;
 }
 
-/* Bytes of the disk that may still be used; INT64_MAX when nobody can say. */
-static int64_t room(const struct request *request)
+int64_t quota_room(const struct server *server)
 {
-    const struct http_limits *limits = &request->listener->limits;
+    const struct http_limits *limits = &server->listener->limits;
     struct statvfs disk;
-    if (limits->free_bytes == 0 || statvfs(request->server->config.data_dir, &disk) != 0)
+    if (limits->free_bytes == 0 || statvfs(server->config.data_dir, &disk) != 0)
         return INT64_MAX;
     double left = (double)disk.f_bavail * (double)disk.f_frsize;
     return left < 9e18 ? (int64_t)left - limits->free_bytes : INT64_MAX;
@@ -72,7 +71,7 @@ static bool check_room(struct request *request, uint64_t bytes, int64_t stored)
                       (long long)most, (long long)stored, (unsigned long long)bytes);
         return false;
     }
-    int64_t left = room(request);
+    int64_t left = quota_room(request->server);
     if (left <= 0 || bytes > (uint64_t)left) {
         refuse_disk(request);
         return false;
@@ -132,7 +131,7 @@ int quota_check_upload(struct request *request, uint64_t before, struct error *e
 {
     if (before / QUOTA_STEP_BYTES == request->body_received / QUOTA_STEP_BYTES)
         return 0;
-    if (room(request) > 0)
+    if (quota_room(request->server) > 0)
         return 0;
     return error_set(err, ERR_NO_SPACE, "the disk is as full as it may get");
 }

@@ -14,6 +14,9 @@
 /* limits.free_bytes, with LIMITS_FREE_AUTO worked out for the disk of the data folder. */
 int64_t quota_resolve_free(const struct server_config *config);
 
+/* Bytes of the disk that may still be used; INT64_MAX when nobody can say. */
+int64_t quota_room(const struct server *server);
+
 /* May something of about `bytes` be stored? Else 507. */
 bool quota_check_room(struct request *request, uint64_t bytes);
 

@@ -130,21 +130,33 @@ void reply_empty(struct request *request, unsigned status)
     finish(request, status, NULL, NULL, 0);
 }
 
-static void reply_with_problem(struct request *request, unsigned status, const char *code,
-                               const char *detail, const struct violations *violations)
+static void reply_rendered(struct request *request, const struct problem *problem)
 {
+    counters_add_problem(request->listener->counters, problem->code);
     struct buffer text;
     buffer_init(&text, PROBLEM_MAX_BYTES);
-    counters_add_problem(request->listener->counters, code);
-    const struct problem problem = {status, code, detail, request->id, violations};
-    problem_render(&text, &problem);
+    problem_render(&text, problem);
     size_t length = 0;
     char *bytes = buffer_take(&text, &length);
     buffer_release(&text);
     if (bytes)
-        finish(request, status, PROBLEM_CONTENT_TYPE, bytes, length);
+        finish(request, problem->status, PROBLEM_CONTENT_TYPE, bytes, length);
     else
         reply_no_memory(request);
+}
+
+static void reply_with_problem(struct request *request, unsigned status, const char *code,
+                               const char *detail, const struct violations *violations)
+{
+    const struct problem problem = {status, code, detail, request->id, violations, NULL};
+    reply_rendered(request, &problem);
+}
+
+void reply_problem_extended(struct request *request, unsigned status, const char *code,
+                            const char *detail, const char *extension)
+{
+    const struct problem problem = {status, code, detail, request->id, NULL, extension};
+    reply_rendered(request, &problem);
 }
 
 void reply_problem(struct request *request, unsigned status, const char *code,

@@ -30,6 +30,10 @@ void reply_empty(struct request *request, unsigned status);
 void reply_problem(struct request *request, unsigned status, const char *code,
                    const char *detail, ...) __attribute__((format(printf, 4, 5)));
 
+/* The same with further members, as JSON text without braces. */
+void reply_problem_extended(struct request *request, unsigned status, const char *code,
+                            const char *detail, const char *extension);
+
 /* 422 (or another status) with all violations in `errors`. */
 void reply_violations(struct request *request, unsigned status, const char *code,
                       const struct violations *violations);
