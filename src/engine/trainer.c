@@ -245,7 +245,7 @@ static int run_steps(struct trainer *trainer, struct outcome *outcome)
         int status = run_step(trainer, outcome);
         if (status != 0 || outcome->ended || outcome->back)
             return status;
-        status = trainer_checkpoint_if_due(trainer, false);
+        status = trainer_checkpoint_if_due(trainer);
         if (status != 0)
             return status;
         enum train_command command = trainer_poll(trainer);
@@ -283,7 +283,7 @@ static int close_epoch(struct trainer *trainer, struct outcome *outcome)
     else if (verdict.early_stopped)
         *outcome = (struct outcome){.ended = true, .end = TRAIN_EARLY_STOPPED};
     else
-        status = trainer_checkpoint_if_due(trainer, false);
+        status = trainer_checkpoint_if_due(trainer);
     return status;
 }
 
@@ -319,8 +319,6 @@ static int run_to_end(struct trainer *trainer, enum train_end *ret_end)
     if (status == 0)
         status = report_progress(trainer, true);
     if (status == 0)
-        status = trainer_checkpoint_if_due(trainer, true);
-    if (status == 0)
         status = trainer_keep(trainer, outcome.end);
     *ret_end = outcome.end;
     return status;
@@ -332,6 +330,7 @@ int trainer_run(struct trainer *trainer, const struct train_hooks *hooks,
     enum train_end end;
     trainer->hooks = hooks;
     report_begin(trainer);
+    trainer_checkpoint_begin(trainer);
     trainer_flow_begin(trainer);
     trainer_rollback_begin(trainer);
     int status = run_to_end(trainer, &end);

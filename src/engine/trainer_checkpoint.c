@@ -190,25 +190,46 @@ int trainer_checkpoint(struct trainer *trainer, enum checkpoint_kind kind)
     return status;
 }
 
-int trainer_checkpoint_if_due(struct trainer *trainer, bool at_end)
+/* Gives one to the hook and notes what that took. */
+static int make(struct trainer *trainer, enum checkpoint_kind kind)
+{
+    int64_t begin = clock_monotonic_ns();
+    int status = trainer_checkpoint(trainer, kind);
+    checkpoint_pace_made(&trainer->clock.pace, kind == CHECKPOINT_LATEST, begin,
+                         clock_monotonic_ns());
+    return status;
+}
+
+void trainer_checkpoint_begin(struct trainer *trainer)
+{
+    struct checkpoint_cursor cursor = checkpoint_measure();
+    walk(&cursor, trainer);
+    checkpoint_pace_begin(&trainer->clock.pace, trainer->clock.now_ns, cursor.position);
+}
+
+static bool best_is_due(const struct trainer *trainer)
+{
+    const struct report_clock *clock = &trainer->clock;
+    return clock->best_is_due && trainer->spec->checkpoint_keep_best > 0 &&
+           (clock->best_ns == 0 || clock->now_ns - clock->best_ns >=
+                                       BEST_CHECKPOINT_SECONDS * CLOCK_NS_PER_SECOND) &&
+           checkpoint_pace_allows(&clock->pace, clock->now_ns);
+}
+
+int trainer_checkpoint_if_due(struct trainer *trainer)
 {
     struct report_clock *clock = &trainer->clock;
-    const struct job_spec *spec = trainer->spec;
-    int64_t now = clock->now_ns;
-    if (clock->best_is_due && spec->checkpoint_keep_best > 0 &&
-        (at_end || clock->best_ns == 0 ||
-         now - clock->best_ns >= BEST_CHECKPOINT_SECONDS * CLOCK_NS_PER_SECOND)) {
+    if (best_is_due(trainer)) {
         clock->best_is_due = false;
-        clock->best_ns = now;
-        int status = trainer_checkpoint(trainer, CHECKPOINT_BEST);
+        clock->best_ns = clock->now_ns;
+        int status = make(trainer, CHECKPOINT_BEST);
         if (status != 0)
             return status;
     }
-    if (at_end || spec->checkpoint_every_seconds <= 0 ||
-        now - clock->latest_ns < spec->checkpoint_every_seconds * CLOCK_NS_PER_SECOND)
+    if (!checkpoint_pace_is_due(&clock->pace, clock->now_ns,
+                                trainer->spec->checkpoint_every_seconds))
         return 0;
-    clock->latest_ns = now;
-    return trainer_checkpoint(trainer, CHECKPOINT_LATEST);
+    return make(trainer, CHECKPOINT_LATEST);
 }
 
 /* ---- reading ---- */

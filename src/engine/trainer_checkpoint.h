@@ -1,9 +1,10 @@
 /*
  * When a trainer gives checkpoints to its hook. trainer_restore() is here as well.
  *
- * A LATEST checkpoint comes every checkpoint_every_seconds and on a pause. A BEST one
- * comes after a new best epoch, but not within BEST_CHECKPOINT_SECONDS of the one before;
- * what is still due at the end comes then. Both hold the whole run as it is when they are
+ * A LATEST checkpoint comes every checkpoint_every_seconds, at first sooner, and on a
+ * pause. A BEST one comes after a new best epoch, but not within BEST_CHECKPOINT_SECONDS
+ * of the one before. Neither comes while that would cost too much (checkpoint_pace.h),
+ * but for that of a pause. Both hold the whole run as it is when they are
  * made, the parameters of the best epoch among it, so that a run can go on from either;
  * the epoch, step and metrics that go with a BEST one are the best epoch's.
  */
@@ -24,8 +25,11 @@ int trainer_identity(const struct trainer *trainer, uint64_t *ret_identity)
 int trainer_checkpoint(struct trainer *trainer, enum checkpoint_kind kind)
     __attribute__((warn_unused_result));
 
-/* The ones whose time has come; with `at_end` a BEST one that is still due, only. */
-int trainer_checkpoint_if_due(struct trainer *trainer, bool at_end)
+/* The run begins, or goes on from a checkpoint. */
+void trainer_checkpoint_begin(struct trainer *trainer);
+
+/* The ones whose time has come. */
+int trainer_checkpoint_if_due(struct trainer *trainer)
     __attribute__((warn_unused_result));
 
 /* The inside of a checkpoint but for the last good state: all that a run is. */

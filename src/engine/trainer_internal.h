@@ -14,6 +14,7 @@
 #ifndef BACKPROP_TRAINER_INTERNAL_H
 #define BACKPROP_TRAINER_INTERNAL_H
 
+#include "checkpoint_pace.h"
 #include "data/augmented.h"
 #include "early_stopping.h"
 #include "figures.h"
@@ -68,11 +69,11 @@ struct report_clock {
     int64_t progress_ns;   /* last call of the progress hook */
     int64_t epoch_ns;      /* last "epoch" event */
     int64_t epoch_percent; /* of the run, at that event */
-    int64_t latest_ns;     /* last LATEST checkpoint, or the start */
-    int64_t best_ns;       /* last BEST checkpoint; 0: none yet */
-    bool best_is_due;      /* the best epoch is not in a BEST checkpoint yet */
-    double step_ns;        /* usual length of a step that is not observed */
-    double observing_ns;   /* extra time spent on the layers' series */
+    struct checkpoint_pace pace;
+    int64_t best_ns;     /* last BEST checkpoint; 0: none yet */
+    bool best_is_due;    /* the best epoch is not in a BEST checkpoint yet */
+    double step_ns;      /* usual length of a step that is not observed */
+    double observing_ns; /* extra time spent on the layers' series */
 };
 
 /* One metric point with room for the layers' series, whose names are made when they are

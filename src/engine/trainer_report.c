@@ -91,7 +91,6 @@ void report_begin(struct trainer *trainer)
     trainer->clock = (struct report_clock){
         .now_ns = now,
         .speed = {.since_ns = now},
-        .latest_ns = now,
         .epoch_ns = now - EPOCH_EVENT_NS,
         .best_is_due = trainer->state.stopping.best_epoch > 0,
     };

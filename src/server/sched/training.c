@@ -26,6 +26,9 @@
 #define HOLD_ABOVE_BYTES ((size_t)8 << 20)
 #define LET_GO_BELOW_BYTES ((size_t)4 << 20)
 
+/* Of the newest checkpoints: the last may turn out to be damaged. */
+#define LEAST_LATEST 2
+
 #define TASK_MAX_BYTES ((size_t)8 << 20)
 
 static void worker_ended(void *context, const struct worker_end *end);
@@ -211,6 +214,8 @@ static struct training *training_new(struct sched *sched, const struct job_row *
         training->is_suspect = job->crashes > 0;
         training->keep_best = kept_checkpoints(spec, "keep_best");
         training->keep_latest = kept_checkpoints(spec, "keep_latest");
+        if (training->keep_latest < LEAST_LATEST)
+            training->keep_latest = LEAST_LATEST;
     }
     json_decref(spec);
     bool whole = training && training->name && training->spec && training->facts;
