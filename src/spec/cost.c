@@ -1,12 +1,14 @@
 /* See cost.h. Worked out in double: no product of legal sizes overflows, and a prediction
  * needs no more digits. */
 #include "cost.h"
+#include "cost_activations.h"
 
 #include <math.h>
 #include <string.h>
 
 #define NUMBER_BYTES 4.0
-#define PROCESS_BYTES (48.0 * 1024 * 1024)
+#define PROCESS_BYTES (24.0 * 1024 * 1024)
+#define THREAD_BYTES (1.0 * 1024 * 1024)
 #define SCORE_BYTES 5.0    /* of a row that is ranked for the AUC */
 #define BYTES_MAXIMUM 9e18 /* below INT64_MAX */
 #define STEP_SECONDS 1e-5
@@ -36,15 +38,6 @@ static double moment_count(const struct choice *optimizer)
     return count;
 }
 
-static double activation_numbers(const struct model_spec *model)
-{
-    double numbers = (double)shape_elements(&model->input);
-    for (int i = 0; i < model->layer_count; i++)
-        numbers += (double)shape_elements(&model->layers[i].output) +
-                   (double)model->layers[i].kept / 2; /* not twice, for its gradient */
-    return numbers;
-}
-
 /* Batches made ahead, and the two images that making them takes. */
 static double augmentation_numbers(const struct job_spec *spec, double target_width)
 {
@@ -65,7 +58,8 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
     numbers += parameters * (2 + moments);
     if (spec->divergence_retries > 0) /* the last good state, and in a checkpoint */
         numbers += 2 * parameters * (3 + moments);
-    numbers += 2 * (double)spec->batch_size * activation_numbers(&spec->model);
+    double slice = ceil((double)spec->batch_size / (double)spec->threads);
+    numbers += (double)spec->threads * cost_activations(&spec->model, slice);
     double rows = (double)(spec->train_rows + spec->validation_rows + spec->test_rows);
     double width = spec->features.reconstructs ? 0
                    : spec->features.target == TARGET_NUMBER
@@ -78,7 +72,8 @@ int64_t cost_memory_bytes(const struct job_spec *spec, const struct dataset_fact
         numbers += augmentation_numbers(spec, width);
     if (spec->features.vocabulary > 0 && facts->text.characters < facts->train_rows)
         numbers += (double)facts->text.characters / 2; /* ids of 16 bits */
-    double bytes = numbers * NUMBER_BYTES + PROCESS_BYTES;
+    double bytes =
+        numbers * NUMBER_BYTES + PROCESS_BYTES + (double)spec->threads * THREAD_BYTES;
     if (spec->features.target == TARGET_CATEGORY && spec->features.target_width == 2)
         bytes += SCORE_BYTES * (double)(spec->validation_rows > spec->test_rows
                                             ? spec->validation_rows

@@ -7,8 +7,7 @@
  *     parameters      P (1 + T + M)     weights, a gradient a thread, moments
  *     kept weights    P                 the best epoch's
  *     checkpoint      P (2 + M)         one being written
- *     activations     2 B A             A: outputs of all layers and the input, forward
- *                                       and backward
+ *     activations     T A(B / T)        of a slice of the batch; see cost_activations.h
  *     data            rows (F + W)      a table's features and targets; samples of arrays
  *                                       stay in the mapped file: only the targets count;
  *                                       a text of characters of several bytes has ids of
@@ -16,7 +15,7 @@
  *     augmentation    2 B (F + W + 2)   batches made ahead, if training rows are
  *                                       augmented
  *     order           4 rows            shuffled row numbers and their inverse
- *     process         48 MiB            code, BLAS buffers, input and output
+ *     process         24 MiB, 1 a thread  code, stacks, input and output
  *
  * Time: 3 times the forward flops for each training row (backward costs twice the
  * forward), 1 time for each validation row, at the assumed speed, and a few microseconds

@@ -42,6 +42,8 @@ const struct key conv2d_keys[] = CONV_KEYS(2);
 const struct window_keys conv1d_window = {1, "kernel_size", "dilation_rate", 1};
 const struct window_keys conv2d_window = {2, "kernel_size", "dilation_rate", 1};
 
+#define PANEL 16 /* channels are padded to a multiple of it */
+
 /* What the input and the filters are cut in. */
 static int check_groups(const struct layer *layer, int64_t channels, int64_t filters,
                         int64_t groups, struct violations *violations)
@@ -91,6 +93,29 @@ static void add_params(struct layer *layer, const struct window *window, int64_t
                         bias);
 }
 
+static int64_t whole_panels(int64_t channels)
+{
+    return (channels + PANEL - 1) / PANEL * PANEL;
+}
+
+/* Padded rows of an image and of its gradient, and the weights in panels. */
+static int64_t scratch_of(const struct window *window, int64_t filters, int64_t groups)
+{
+    const struct window_axis *rows = &window->rows, *columns = &window->columns;
+    int64_t span = (int64_t)((columns->size - 1) * columns->dilation);
+    int64_t stride = (int64_t)columns->stride, out = (int64_t)columns->out;
+    int64_t in_row = (out - 1) * stride + span + 1;
+    int64_t beyond = (int64_t)columns->in / stride + 1 + span / stride - out;
+    int64_t out_row = out + span / stride + 1 + (beyond > 0 ? beyond : 0) + 1;
+    int64_t depth = (int64_t)window->channels / groups, wide = filters / groups;
+    int64_t forward = depth * whole_panels(wide), backward = wide * whole_panels(depth);
+    return (int64_t)rows->in * in_row * depth +
+           (int64_t)rows->out * out_row * whole_panels(wide) +
+           (int64_t)(rows->size * columns->size) *
+               (forward > backward ? forward : backward) +
+           depth + wide + 4 * PANEL;
+}
+
 static int conv_infer(const struct window_keys *keys, const struct model_spec *model,
                       int index, struct layer *layer, struct violations *violations)
 {
@@ -113,6 +138,7 @@ static int conv_infer(const struct window_keys *keys, const struct model_spec *m
     if (rc != 0)
         return rc;
     add_params(layer, &window, channels / groups, filters);
+    layer->scratch = scratch_of(&window, filters, groups);
     int64_t outputs = shape_elements(&layer->output);
     layer->l2 = attrs_number(&layer->attrs, "l2");
     double flops = 2.0 * (double)outputs * (double)taps * (double)(channels / groups);

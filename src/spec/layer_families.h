@@ -39,6 +39,7 @@ LAYER_INFER(upsample2d_infer);
  */
 extern const struct key reshape_keys[];
 LAYER_INFER(same_infer);
+LAYER_INFER(dropout_infer);
 LAYER_INFER(flatten_infer);
 LAYER_INFER(reshape_infer);
 

@@ -37,11 +37,17 @@ static void add_vector(struct layer *layer, const char *name,
     };
 }
 
+static int64_t units_of(const struct layer *layer)
+{
+    return layer->output.dims[layer->output.rank - 1];
+}
+
 static int norm_infer(const struct model_spec *model, int index, struct layer *layer,
                       struct violations *violations)
 {
     layer->output = *model_input_shape(model, index, 0);
     layer->flops = NORM_FLOPS * shape_elements(&layer->output);
+    layer->kept = 2 * (shape_elements(&layer->output) / units_of(layer));
     add_vector(layer, "weight", INIT_ONES, true);
     return layer_check_output(layer, violations);
 }
@@ -64,6 +70,8 @@ int batch_norm_infer(const struct model_spec *model, int index, struct layer *la
                      struct violations *violations)
 {
     int rc = layer_norm_infer(model, index, layer, violations);
+    layer->kept = 1;
+    layer->scratch = 7 * units_of(layer); /* 3 of those are kept for a batch */
     add_vector(layer, "running_mean", INIT_ZEROS, false);
     add_vector(layer, "running_var", INIT_ONES, false);
     return rc;
@@ -81,5 +89,8 @@ int group_norm_infer(const struct model_spec *model, int index, struct layer *la
                               "expected a divisor of the input's %lld units, found %lld",
                               (long long)units, (long long)groups);
     }
-    return layer_norm_infer(model, index, layer, violations);
+    int rc = layer_norm_infer(model, index, layer, violations);
+    layer->kept = 2 * groups;
+    layer->scratch = 6 * units;
+    return rc;
 }

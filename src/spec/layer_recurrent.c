@@ -31,8 +31,11 @@
 const struct key lstm_keys[] = RECURRENT_KEYS(lstm_bias_initializer_names);
 const struct key gru_keys[] = RECURRENT_KEYS(bias_initializer_names);
 
-#define KEPT_GATES 4  /* numbers that training keeps for each unit and step, and … */
-#define GATE_FLOPS 12 /* … what it takes to make them from the sums */
+#define PANEL 64       /* no panel of a weight is wider */
+#define CHUNK_ROWS 192 /* of a product over several steps */
+#define MOST_PARTS 2   /* that a recurrent weight is packed in */
+#define KEPT_GATES 4   /* numbers that training keeps for each unit and step, and … */
+#define GATE_FLOPS 12  /* … what it takes to make them from the sums */
 #define MOST_STATES 2
 
 /* Sizes of one layer, all within the bounds of SHAPE_MAX_ELEMENTS. */
@@ -86,6 +89,28 @@ static int check_sizes(const struct layer *layer, const struct sizes *sizes,
     return 0;
 }
 
+static int64_t whole_panels(int64_t columns)
+{
+    return (columns + PANEL - 1) / PANEL * PANEL;
+}
+
+/* The reals of a weight in panels, whichever way it is turned. */
+static int64_t packed(int64_t rows, int64_t columns)
+{
+    int64_t one = rows * whole_panels(columns), other = columns * whole_panels(rows);
+    return one > other ? one : other;
+}
+
+/* What a call works in beside its rows: weights in panels, and a chunk of rows. */
+static int64_t scratch_of(const struct sizes *sizes)
+{
+    int64_t units = sizes->units, out = sizes->gates * units;
+    return packed(sizes->features, out) + packed(units, out) +
+           MOST_PARTS * PANEL * units + 2 * KEPT_GATES * units +
+           CHUNK_ROWS * (sizes->features + (KEPT_GATES + MOST_STATES) * units) +
+           16 * PANEL;
+}
+
 static int recurrent_infer(const struct model_spec *model, int index, struct layer *layer,
                            int64_t gates, struct violations *violations)
 {
@@ -111,6 +136,9 @@ static int recurrent_infer(const struct model_spec *model, int index, struct lay
         layer->output = (struct shape){.rank = 1, .dims = {sizes.units}};
     layer->l2 = attrs_number(attrs, "l2");
     layer->kept = sizes.steps * (KEPT_GATES + MOST_STATES) * sizes.units;
+    layer->scratch = scratch_of(&sizes);
+    layer->scratch_row =
+        sizes.features + 3 * sizes.units + 2 * (KEPT_GATES + MOST_STATES) * sizes.units;
     layer->flops = sizes.steps * sizes.units *
                    (2 * gates * (sizes.features + sizes.units) + gates * GATE_FLOPS);
     add_weight(layer, "weight_ih_l0", attrs_find(attrs, "kernel_initializer"), &sizes,

@@ -8,6 +8,11 @@
 #include <stddef.h>
 #include <string.h>
 
+/* What attention works in: as many samples at a time as make a piece, and of a head so
+ * many numbers a position. */
+#define ATTENTION_PIECE 256
+#define ATTENTION_HEAD_NUMBERS 66
+
 const struct key embedding_keys[] = {
     {"input_dim", KEY_INTEGER, AT_LEAST(1), AT_MOST(SPEC_MAX_VOCABULARY), .word = "auto",
      DEFAULT("\"auto\"")},
@@ -183,5 +188,10 @@ int multi_head_attention_infer(const struct model_spec *model, int index,
     int64_t seen =
         attrs_boolean(&layer->attrs, "causal") ? (positions + 1) / 2 : positions;
     layer->flops = 8 * positions * units * width + 4 * positions * seen * width;
+    int64_t heads = attrs_integer(&layer->attrs, "num_heads");
+    int64_t piece = positions > ATTENTION_PIECE ? positions : ATTENTION_PIECE;
+    layer->kept = positions * (4 * width + heads);
+    layer->scratch = piece * (5 * width + heads) +
+                     (4 * (width / heads) + ATTENTION_HEAD_NUMBERS) * positions;
     return layer_check_output(layer, violations);
 }

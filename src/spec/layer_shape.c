@@ -25,6 +25,14 @@ int same_infer(const struct model_spec *model, int index, struct layer *layer,
     return layer_check_output(layer, violations);
 }
 
+int dropout_infer(const struct model_spec *model, int index, struct layer *layer,
+                  struct violations *violations)
+{
+    int rc = same_infer(model, index, layer, violations);
+    layer->kept = shape_elements(&layer->output) / 4 + 1; /* a byte for each */
+    return rc;
+}
+
 /*
  * flatten: [a, b, c] -> [a * b * c]; the numbers stay where they are. But what
  * convolutions and poolings give has PyTorch's channels before the positions, so that

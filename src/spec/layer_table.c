@@ -36,7 +36,7 @@ const struct layer_type layer_table[] = {
      .may_share = true,
      .infer = dense_infer},
     {.name = "activation", .op = NULL, .infer = same_infer},
-    {.name = "dropout", .op = "dropout", .keys = dropout_keys, .infer = same_infer},
+    {.name = "dropout", .op = "dropout", .keys = dropout_keys, .infer = dropout_infer},
     {.name = "flatten", .op = "flatten", .infer = flatten_infer},
     {.name = "reshape", .op = "reshape", .keys = reshape_keys, .infer = reshape_infer},
     {.name = "conv1d",

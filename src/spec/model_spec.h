@@ -93,7 +93,9 @@ struct layer {
     struct param_spec params[LAYER_MAX_PARAMS];
     double l2;     /* added to the loss: l2 * sum of squares of decaying params */
     int64_t flops; /* of one sample's forward pass, multiply-add = 2 */
-    int64_t kept;  /* numbers of a sample that training keeps beside the output */
+    /* Bounds of what the engine takes beside the output, in numbers: what training keeps
+     * of a sample; what a call works in, in all and for each sample. See cost.h. */
+    int64_t kept, scratch, scratch_row;
 };
 
 struct model_spec {

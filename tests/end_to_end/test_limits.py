@@ -257,7 +257,7 @@ class StreamsTest(LimitTest):
 class LeavingTest(LimitTest):
     def test_work_that_nobody_waits_for_ends(self):
         dataset = json.loads(self.upload(rows=400)[2])["id"]
-        wide = [{"type": "dense", "units": 3000, "activation": "tanh"} for _ in range(3)]
+        wide = [{"type": "dense", "units": 512, "activation": "tanh"} for _ in range(100)]
         body = json.dumps(spec(dataset, "arm", model={"layers": [
             *wide, {"type": "dense", "units": "auto"}]}, batch_size=256))
         leaver = self.connect()

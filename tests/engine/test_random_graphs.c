@@ -7,6 +7,7 @@
 #include "engine/gradcheck.h"
 
 #include "base/rng.h"
+#include "spec/cost_activations.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #define GRAPHS 60
+#define PREDICTED_GRAPHS 1000
 #define CHECKED_GRAPHS 25 /* whose gradients are checked, too: the slow part */
 #define MOST_LAYERS 14
 #define ROWS 3
@@ -242,10 +244,34 @@ static void test_gradients_of_random_graphs_equal_finite_differences(void **stat
     }
 }
 
+static void test_the_predicted_memory_is_that_of_the_arena_or_more(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < PREDICTED_GRAPHS; seed++) {
+        struct model_spec model = random_model(seed);
+        for (size_t rows = 1; rows <= 4096; rows *= 16) {
+            for (size_t defer_from = 0; defer_from < 2; defer_from++) {
+                struct graph_options options = {
+                    .max_rows = rows, .training = true, .defer_from = defer_from};
+                struct graph *graph;
+                assert_int_equal(graph_compile(&model, &options, &graph, NULL), 0);
+                double arena = (double)(graph_arena_bytes(graph) / sizeof(real));
+                double bound = cost_activations(&model, (double)rows);
+                if (arena > bound)
+                    fail_msg("graph %d, %zu rows: %.0f numbers, predicted %.0f",
+                             (int)seed, rows, arena, bound);
+                graph_free(graph);
+            }
+        }
+        model_spec_release(&model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_graphs_equal_an_evaluator_without_shared_memory),
+        cmocka_unit_test(test_the_predicted_memory_is_that_of_the_arena_or_more),
         cmocka_unit_test(test_gradients_of_random_graphs_equal_finite_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
