@@ -257,6 +257,26 @@ class Client:
         return self._json("POST", f"/v1/models/{model}/evaluate",
                           body={"dataset": dataset, "split": split})
 
+    # Access, for tokens of scope admin
+
+    def create_token(self, scope: str, **wishes: Any) -> Json:
+        """A new token; its text, `token`, is in this answer alone. Wishes: owner, name,
+        expires_in_seconds."""
+        return self._json("POST", "/v1/tokens", body=dict(wishes, scope=scope))
+
+    def tokens(self) -> Iterator[Json]:
+        return self._list("/v1/tokens", {})
+
+    def get_token(self, token: str) -> Json:
+        return self._json("GET", f"/v1/tokens/{token}")
+
+    def revoke_token(self, token: str) -> None:
+        self._json("DELETE", f"/v1/tokens/{token}")
+
+    def audit(self) -> Iterator[Json]:
+        """What was changed, by whom, newest first."""
+        return self._list("/v1/audit", {})
+
     def info(self) -> Json:
         return self._json("GET", "/v1/info")
 

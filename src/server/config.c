@@ -52,6 +52,9 @@ static const struct option_row options[] = {
      "SECONDS", "for so long browsers shall use TLS alone (0: not said)"},
     {"cacert", TYPE_TEXT, COMMAND_HEALTHCHECK, FIELD(ca_certificate), 0, 0, NULL, "FILE",
      "healthcheck: PEM certificates that may vouch for the server's"},
+    {"audit-rows", TYPE_NUMBER, COMMAND_SERVE | COMMAND_TOKEN, FIELD(audit_rows), 1000,
+     INT64_C(1000000000), "1000000", "N",
+     "changes that the audit log remembers (1000000)"},
     {"max-upload", TYPE_BYTES, COMMAND_SERVE, FIELD(max_upload_bytes), 1, 1024 * GIB,
      "8G", "SIZE", "the largest dataset upload (8G)"},
     {"max-expanded", TYPE_BYTES, COMMAND_SERVE, FIELD(max_expanded_bytes), 1, 1024 * GIB,
@@ -103,6 +106,8 @@ static const struct option_row options[] = {
      "token create: read, submit or admin"},
     {"name", TYPE_TEXT, COMMAND_TOKEN, FIELD(name), 0, 0, "", "NAME",
      "token create: a name to know it by"},
+    {"owner", TYPE_TEXT, COMMAND_TOKEN, FIELD(owner), 0, 0, NULL, "OWNER",
+     "token create: whose objects it sees and makes (its own)"},
     {"expires-days", TYPE_NUMBER, COMMAND_TOKEN, FIELD(expires_days), 1, 36500, NULL, "N",
      "token create: days until it expires (never)"},
 };
@@ -357,7 +362,7 @@ static void print_options(FILE *stream, unsigned command)
 void config_print_help(FILE *stream)
 {
     fputs("usage: backpropd [options]\n"
-          "       backpropd token create --scope SCOPE [--name NAME] [--data DIR]\n"
+          "       backpropd token create --scope SCOPE [--owner OWNER] [--name NAME]\n"
           "       backpropd token list [--data DIR]\n"
           "       backpropd token revoke ID [--data DIR]\n"
           "       backpropd healthcheck [--listen HOST:PORT]\n\n"

@@ -37,11 +37,12 @@ struct config {
     char *tls_certificate, *tls_key; /* PEM files; NULL: plain HTTP */
     char *ca_certificate;            /* healthcheck; NULL: it checks no certificate */
     int64_t hsts_seconds;
+    int64_t audit_rows;
     char *allow_hosts, *allow_origins; /* lists, see http/site_policy.h; NULL: none */
     struct http_limits limits;
     bool require_token, access_log;
 
-    char *scope, *name; /* token create */
+    char *scope, *name, *owner; /* token create */
     int64_t expires_days;
     int word_count; /* what is left of the command line: "create", an ID */
     const char *words[CONFIG_MAX_WORDS];

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control.h"
 #include "crash_note.h"
 #include "http/address.h"
 #include "http/hub.h"
@@ -39,6 +40,7 @@
 struct daemon {
     struct server server;
     struct http_listener *listener;
+    struct control *control; /* NULL: there is none */
     char worker_path[PATH_MAX];
     char sandbox_level[SANDBOX_LEVEL_SIZE];
     char crash[CRASH_NOTE_SIZE]; /* of an earlier daemon, or "" */
@@ -213,6 +215,7 @@ static void fill_server_config(struct server_config *server, const struct config
     server->allow_hosts = config->allow_hosts;
     server->tls_certificate = config->tls_certificate;
     server->tls_key = config->tls_key;
+    server->audit_rows = config->audit_rows;
     server->hsts_seconds = config->hsts_seconds;
     server->allow_origins = config->allow_origins;
     server->access_log = config->access_log;
@@ -254,10 +257,32 @@ static int start(struct daemon *daemon, const struct config *config, int *ret_po
     return rc == 0 ? http_listen(server, &daemon->listener, ret_port, err) : rc;
 }
 
+static void token_revoked(void *context)
+{
+    struct daemon *daemon = context;
+    http_forget_tokens(&daemon->server);
+}
+
+/* Without it all works but `backpropd token` beside a running daemon. */
+static void start_control(struct daemon *daemon)
+{
+    const struct control_config config = {.data_dir = daemon->server.config.data_dir,
+                                          .store = daemon->server.store,
+                                          .audit_rows = daemon->server.config.audit_rows,
+                                          .revoked = token_revoked,
+                                          .context = daemon};
+    struct error err = {0};
+    char quoted[600];
+    if (control_start(&config, &daemon->control, &err) != 0)
+        log_event(LOG_WARN, "control_unavailable", "error=%s",
+                  log_quote(err.text, quoted, sizeof(quoted)));
+}
+
 static void stop(struct daemon *daemon)
 {
     struct server *server = &daemon->server;
     int64_t now = clock_monotonic_ns();
+    control_stop(daemon->control);
     if (daemon->listener)
         http_drain(daemon->listener);
     if (server->sched)
@@ -296,6 +321,7 @@ int daemon_run(const struct config *config, struct error *err)
     int port = 0;
     rc = start(&daemon, config, &port, err);
     if (rc == 0) {
+        start_control(&daemon);
         announce(config, port);
         log_event(LOG_INFO, "started", "version=%s slots=%d sandbox=%s", BACKPROP_VERSION,
                   daemon.server.config.slots, daemon.sandbox_level);

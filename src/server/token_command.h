@@ -1,5 +1,5 @@
-/* `backpropd token create | list | revoke`: opens the store itself, which is possible
- * only while no daemon runs on it. */
+/* `backpropd token create | list | revoke`: on the store itself while no daemon runs on
+ * it, by the running daemon otherwise. */
 #ifndef BACKPROPD_TOKEN_COMMAND_H
 #define BACKPROPD_TOKEN_COMMAND_H
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define COLUMNS                                                                          \
-    "id, name, kind, sha256, bytes, file_sha256, file_bytes, created_us, facts"
+    "id, name, kind, sha256, bytes, file_sha256, file_bytes, created_us, facts, owner"
 
 void dataset_row_release(struct dataset_row *row)
 {
@@ -30,8 +30,9 @@ static void read_row(struct query *q, bool is_listed, void *ret_row)
     row.file_bytes = (uint64_t)query_int(q, 6);
     row.created_us = query_int(q, 7);
     row.facts = query_copy_text(q, 8);
+    query_read_text(q, 9, row.owner, sizeof(row.owner));
     if (!is_listed)
-        row.preview = query_copy_text(q, 9);
+        row.preview = query_copy_text(q, 10);
     *(struct dataset_row *)ret_row = row;
 }
 
@@ -48,9 +49,9 @@ int datasets_insert(struct db *db, const struct dataset_row *row, struct error *
     struct query q;
     query_begin(&q, db,
                 "INSERT INTO datasets (id, name, kind, sha256, bytes, file_sha256,"
-                " file_bytes, created_us, facts, preview) VALUES (:id, :name, :kind,"
-                " :sha256, :bytes, :file_sha256, :file_bytes, :created_us, :facts,"
-                " :preview)");
+                " file_bytes, created_us, facts, preview, owner) VALUES (:id, :name,"
+                " :kind, :sha256, :bytes, :file_sha256, :file_bytes, :created_us, :facts,"
+                " :preview, :owner)");
     query_bind_text(&q, ":id", row->id);
     query_bind_text(&q, ":name", row->name);
     query_bind_text(&q, ":kind", row->kind);
@@ -61,6 +62,7 @@ int datasets_insert(struct db *db, const struct dataset_row *row, struct error *
     query_bind_int(&q, ":created_us", row->created_us);
     query_bind_text(&q, ":facts", row->facts);
     query_bind_text(&q, ":preview", row->preview);
+    query_bind_text(&q, ":owner", row->owner[0] != '\0' ? row->owner : OWNER_LOCAL);
     return query_run(&q, err);
 }
 
@@ -73,6 +75,13 @@ int datasets_get(struct db *db, const char *id, struct dataset_row *ret_row,
     return rows_read_one(&q, &dataset_type, "dataset", ret_row, err);
 }
 
+int datasets_get_of(struct db *db, const char *owner, const char *id,
+                    struct dataset_row *ret_row, struct error *err)
+{
+    int rc = owner ? owners_check(db, OWNED_DATASET, owner, id, err) : 0;
+    return rc != 0 ? rc : datasets_get(db, id, ret_row, err);
+}
+
 int datasets_list(struct db *db, const struct page *page, struct dataset_row **ret_rows,
                   size_t *ret_count, bool *ret_has_more, struct error *err)
 {
@@ -81,8 +90,13 @@ int datasets_list(struct db *db, const struct page *page, struct dataset_row **r
         return rc;
     struct query q;
     query_begin(&q, db,
-                "SELECT " COLUMNS " FROM datasets WHERE id < :after"
-                " ORDER BY id DESC LIMIT :limit");
+                page->owner ? "SELECT " COLUMNS " FROM datasets INDEXED BY"
+                              " datasets_by_owner WHERE owner = :owner AND id < :after"
+                              " ORDER BY id DESC LIMIT :limit"
+                            : "SELECT " COLUMNS " FROM datasets WHERE id < :after"
+                              " ORDER BY id DESC LIMIT :limit");
+    if (page->owner)
+        query_bind_text(&q, ":owner", page->owner);
     query_bind_text(&q, ":after", page->after ? page->after : PAGE_START);
     query_bind_int(&q, ":limit", page->limit + 1);
     void *rows;

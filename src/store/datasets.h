@@ -7,6 +7,7 @@
 
 #include "base/id.h"
 #include "digest.h"
+#include "owners.h"
 #include "page.h"
 #include "store.h"
 
@@ -14,6 +15,7 @@
 
 struct dataset_row {
     char id[ID_SIZE];
+    char owner[OWNER_SIZE]; /* "" is OWNER_LOCAL for datasets_insert() */
     char *name;
     char *kind;                        /* "table", "arrays", "text" */
     char sha256[DIGEST_HEX_SIZE];      /* of the uploaded bytes */
@@ -32,6 +34,10 @@ int datasets_insert(struct db *db, const struct dataset_row *row, struct error *
 /* ERR_NOT_FOUND when there is none. */
 int datasets_get(struct db *db, const char *id, struct dataset_row *ret_row,
                  struct error *err);
+
+/* The same for what a caller names: another's is not found. `owner` NULL: anybody's. */
+int datasets_get_of(struct db *db, const char *owner, const char *id,
+                    struct dataset_row *ret_row, struct error *err);
 
 /* Newest first. *ret_rows is an array to be freed with its rows; `preview` is NULL. */
 int datasets_list(struct db *db, const struct page *page, struct dataset_row **ret_rows,

@@ -18,7 +18,7 @@
     "j.id, j.name, j.dataset, j.status, j.stop_reason, j.priority, j.threads,"           \
     " j.attempt, j.max_attempts, j.lease, j.metadata, j.progress, j.metrics, j.error,"   \
     " j.model, j.weights_sha256, j.created_us, j.started_us, j.finished_us,"             \
-    " j.next_attempt_us, j.stop_requested, j.crashes"
+    " j.next_attempt_us, j.stop_requested, j.crashes, j.owner"
 
 void job_row_release(struct job_row *row)
 {
@@ -57,8 +57,9 @@ static void read_row(struct query *q, bool is_listed, void *ret_row)
     row.next_attempt_us = query_int(q, 19);
     row.stop_requested = query_int(q, 20) != 0;
     row.crashes = (int)query_int(q, 21);
+    query_read_text(q, 22, row.owner, sizeof(row.owner));
     if (!is_listed)
-        row.spec = query_copy_text(q, 22);
+        row.spec = query_copy_text(q, 23);
     *(struct job_row *)ret_row = row;
 }
 
@@ -69,12 +70,17 @@ static void release(void *row)
 
 static const struct row_type job_type = {sizeof(struct job_row), read_row, release};
 
+static const char *owner_of(const struct job_row *row)
+{
+    return row->owner[0] != '\0' ? row->owner : OWNER_LOCAL;
+}
+
 /* Clears some keys that are a day old; those that are left still count. */
 static int expire_keys(struct db *db, int64_t now_us, struct error *err)
 {
     struct query q;
     query_begin(&q, db,
-                "DELETE FROM idempotency_keys WHERE key IN (SELECT key"
+                "DELETE FROM idempotency_keys WHERE (owner, key) IN (SELECT owner, key"
                 " FROM idempotency_keys WHERE created_us < :horizon"
                 " ORDER BY created_us LIMIT " EXPIRED_A_TIME ")");
     query_bind_int(&q, ":horizon", now_us - IDEMPOTENCY_US);
@@ -82,12 +88,14 @@ static int expire_keys(struct db *db, int64_t now_us, struct error *err)
 }
 
 /* The job that was made with this key; "" if none was. */
-static int find_key(struct db *db, const char *key, const char *body_sha256,
-                    char ret_id[ID_SIZE], struct error *err)
+static int find_key(struct db *db, const char *owner, const char *key,
+                    const char *body_sha256, char ret_id[ID_SIZE], struct error *err)
 {
     struct query q;
     query_begin(&q, db,
-                "SELECT job, body_sha256 = :body FROM idempotency_keys WHERE key = :key");
+                "SELECT job, body_sha256 = :body FROM idempotency_keys"
+                " WHERE owner = :owner AND key = :key");
+    query_bind_text(&q, ":owner", owner);
     query_bind_text(&q, ":key", key);
     query_bind_text(&q, ":body", body_sha256);
     int rc = query_step(&q, err);
@@ -107,8 +115,9 @@ static int insert_key(struct db *db, const struct job_row *row, const char *key,
 {
     struct query q;
     query_begin(&q, db,
-                "INSERT INTO idempotency_keys (key, body_sha256, job, created_us)"
-                " VALUES (:key, :body, :job, :created_us)");
+                "INSERT INTO idempotency_keys (owner, key, body_sha256, job, created_us)"
+                " VALUES (:owner, :key, :body, :job, :created_us)");
+    query_bind_text(&q, ":owner", owner_of(row));
     query_bind_text(&q, ":key", key);
     query_bind_text(&q, ":body", body_sha256);
     query_bind_text(&q, ":job", row->id);
@@ -133,9 +142,9 @@ static int insert_row(struct db *db, const struct job_row *row, struct error *er
     struct query q;
     query_begin(&q, db,
                 "INSERT INTO jobs (id, status, name, dataset, priority, threads, attempt,"
-                " max_attempts, created_us, metadata, progress, metrics) VALUES (:id,"
-                " 'queued', :name, :dataset, :priority, :threads, 0, :max_attempts,"
-                " :created_us, :metadata, :progress, :metrics)");
+                " max_attempts, created_us, metadata, progress, metrics, owner) VALUES"
+                " (:id, 'queued', :name, :dataset, :priority, :threads, 0,"
+                " :max_attempts, :created_us, :metadata, :progress, :metrics, :owner)");
     query_bind_text(&q, ":id", row->id);
     query_bind_text(&q, ":name", row->name);
     query_bind_text(&q, ":dataset", row->dataset);
@@ -146,6 +155,7 @@ static int insert_row(struct db *db, const struct job_row *row, struct error *er
     query_bind_text(&q, ":metadata", row->metadata ? row->metadata : "{}");
     query_bind_text(&q, ":progress", row->progress);
     query_bind_text(&q, ":metrics", row->metrics);
+    query_bind_text(&q, ":owner", owner_of(row));
     return query_run(&q, err);
 }
 
@@ -165,12 +175,13 @@ static int insert_metadata(struct db *db, const struct job_row *row, struct erro
         return 0;
     struct query q;
     query_begin(&q, db,
-                "INSERT OR IGNORE INTO job_metadata (key, value, job) SELECT key,"
+                "INSERT OR IGNORE INTO job_metadata (key, value, job, owner) SELECT key,"
                 " CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
-                " ELSE CAST(atom AS TEXT) END, :job FROM json_each(:metadata)"
+                " ELSE CAST(atom AS TEXT) END, :job, :owner FROM json_each(:metadata)"
                 " WHERE type IN ('text', 'integer', 'real', 'true', 'false')");
     query_bind_text(&q, ":job", row->id);
     query_bind_text(&q, ":metadata", row->metadata);
+    query_bind_text(&q, ":owner", owner_of(row));
     return query_run(&q, err);
 }
 
@@ -185,7 +196,7 @@ int jobs_insert(struct db *db, const struct job_row *row, const char *key,
     if (key)
         rc = expire_keys(db, row->created_us, err);
     if (rc == 0 && key)
-        rc = find_key(db, key, body_sha256, existing, err);
+        rc = find_key(db, owner_of(row), key, body_sha256, existing, err);
     if (rc == 0 && existing[0] == '\0') {
         rc = check_dataset(db, row->dataset, err);
         if (rc == 0)
@@ -215,18 +226,27 @@ int jobs_get(struct db *db, const char *id, struct job_row *ret_row, struct erro
     return rows_read_one(&q, &job_type, "job", ret_row, err);
 }
 
-/* [metadata?][status?]: each walks an index in list order and stops at the limit. CROSS
- * JOIN keeps SQLite from turning the join round. */
+/* [owner?][metadata?][status?]: each walks an index in list order and stops at the limit.
+ * CROSS JOIN keeps SQLite from turning the join round. */
 #define LISTED "SELECT " COLUMNS " FROM "
-#define BY_METADATA                                                                      \
-    "job_metadata AS m CROSS JOIN jobs AS j ON j.id = m.job WHERE m.key = :key"          \
-    " AND m.value = :value AND m.job < :after "
-static const char *const list_queries[2][2] = {
-    {LISTED "jobs AS j WHERE j.id < :after ORDER BY j.id DESC LIMIT :limit",
-     LISTED "jobs AS j WHERE j.status = :status AND j.id < :after"
-            " ORDER BY j.id DESC LIMIT :limit"},
-    {LISTED BY_METADATA "ORDER BY m.job DESC LIMIT :limit",
-     LISTED BY_METADATA "AND j.status = :status ORDER BY m.job DESC LIMIT :limit"},
+#define JOINED(index)                                                                    \
+    "job_metadata AS m " index "CROSS JOIN jobs AS j ON j.id = m.job WHERE "
+#define BY_METADATA "m.key = :key AND m.value = :value AND m.job < :after "
+#define OWN_METADATA                                                                     \
+    JOINED("INDEXED BY job_metadata_by_owner ") "m.owner = :owner AND " BY_METADATA
+#define IN_ORDER " ORDER BY j.id DESC LIMIT :limit"
+#define IN_JOINED_ORDER " ORDER BY m.job DESC LIMIT :limit"
+static const char *const list_queries[2][2][2] = {
+    {{LISTED "jobs AS j WHERE j.id < :after" IN_ORDER,
+      LISTED "jobs AS j WHERE j.status = :status AND j.id < :after" IN_ORDER},
+     {LISTED JOINED("") BY_METADATA IN_JOINED_ORDER,
+      LISTED JOINED("") BY_METADATA "AND j.status = :status" IN_JOINED_ORDER}},
+    {{LISTED "jobs AS j INDEXED BY jobs_by_owner WHERE j.owner = :owner"
+             " AND j.id < :after" IN_ORDER,
+      LISTED "jobs AS j INDEXED BY jobs_by_owner_and_status WHERE j.owner = :owner"
+             " AND j.status = :status AND j.id < :after" IN_ORDER},
+     {LISTED OWN_METADATA IN_JOINED_ORDER,
+      LISTED OWN_METADATA "AND j.status = :status" IN_JOINED_ORDER}},
 };
 
 int jobs_list(struct db *db, const struct page *page, const struct job_filter *filter,
@@ -239,7 +259,9 @@ int jobs_list(struct db *db, const struct page *page, const struct job_filter *f
     bool by_status = filter && filter->status >= 0;
     bool by_metadata = filter && filter->metadata_key && filter->metadata_value;
     struct query q;
-    query_begin(&q, db, list_queries[by_metadata][by_status]);
+    query_begin(&q, db, list_queries[page->owner != NULL][by_metadata][by_status]);
+    if (page->owner)
+        query_bind_text(&q, ":owner", page->owner);
     query_bind_text(&q, ":after", page->after ? page->after : PAGE_START);
     query_bind_int(&q, ":limit", page->limit + 1);
     if (by_status)

@@ -19,6 +19,7 @@
 
 #include "base/id.h"
 #include "digest.h"
+#include "owners.h"
 #include "page.h"
 #include "store.h"
 
@@ -44,6 +45,7 @@ bool job_status_is_terminal(enum job_status status);
 
 struct job_row {
     char id[ID_SIZE];
+    char owner[OWNER_SIZE]; /* "" is OWNER_LOCAL for jobs_insert() */
     char *name;
     char dataset[ID_SIZE];
     enum job_status status;
@@ -68,12 +70,12 @@ struct job_row {
 
 void job_row_release(struct job_row *row);
 
-/* Idempotency: `key` may be NULL. `body_sha256` is the digest of the request's body. When
- * the key was used before with the same body, *ret_existing_id gets that job's ID and
- * nothing is inserted; with another body ERR_CONFLICT. Otherwise *ret_existing_id is "".
- * Keys are kept for a day, or as long as their job is there if that is shorter. Every
- * change of state, this one too, appends its "status" event {"from", "to",
- * "stop_reason"}. */
+/* Idempotency: `key` may be NULL, and is the owner's: others may use the same.
+ * `body_sha256` is the digest of the request's body. When the key was used before with
+ * the same body, *ret_existing_id gets that job's ID and nothing is inserted; with
+ * another body ERR_CONFLICT. Otherwise *ret_existing_id is "". Keys are kept for a day,
+ * or as long as their job is there if that is shorter. Every change of state, this one
+ * too, appends its "status" event {"from", "to", "stop_reason"}. */
 int jobs_insert(struct db *db, const struct job_row *row, const char *key,
                 const char *body_sha256, char ret_existing_id[ID_SIZE],
                 struct error *err);

@@ -6,7 +6,9 @@
 
 #include <stdlib.h>
 
-#define COLUMNS "id, job, name, blob, bytes, sha256, parameter_count, created_us, metrics"
+#define COLUMNS                                                                          \
+    "id, job, name, blob, bytes, sha256, parameter_count, created_us, metrics,"          \
+    " (SELECT owner FROM jobs WHERE jobs.id = models.job)"
 
 void model_row_release(struct model_row *row)
 {
@@ -31,11 +33,12 @@ static void read_row(struct query *q, bool is_listed, void *ret_row)
     row.parameter_count = query_int(q, 6);
     row.created_us = query_int(q, 7);
     row.metrics = query_copy_text(q, 8);
+    query_read_text(q, 9, row.owner, sizeof(row.owner));
     if (!is_listed) {
-        row.spec = query_copy_text(q, 9);
-        row.facts = query_copy_text(q, 10);
-        row.preprocessing = query_copy_text(q, 11);
-        row.formats = query_copy_text(q, 12);
+        row.spec = query_copy_text(q, 10);
+        row.facts = query_copy_text(q, 11);
+        row.preprocessing = query_copy_text(q, 12);
+        row.formats = query_copy_text(q, 13);
     }
     *(struct model_row *)ret_row = row;
 }
@@ -52,9 +55,10 @@ int models_insert(struct db *db, const struct model_row *row, struct error *err)
     struct query q;
     query_begin(&q, db,
                 "INSERT INTO models (id, job, name, blob, bytes, sha256, parameter_count,"
-                " created_us, metrics, spec, facts, preprocessing, formats) VALUES (:id,"
-                " :job, :name, :blob, :bytes, :sha256, :parameter_count, :created_us,"
-                " :metrics, :spec, :facts, :preprocessing, :formats)");
+                " created_us, metrics, spec, facts, preprocessing, formats, owner) VALUES"
+                " (:id, :job, :name, :blob, :bytes, :sha256, :parameter_count,"
+                " :created_us, :metrics, :spec, :facts, :preprocessing, :formats,"
+                " coalesce((SELECT owner FROM jobs WHERE id = :job), ''))");
     query_bind_text(&q, ":id", row->id);
     query_bind_text(&q, ":job", row->job);
     query_bind_text(&q, ":name", row->name);
@@ -90,8 +94,13 @@ int models_list(struct db *db, const struct page *page, struct model_row **ret_r
         return rc;
     struct query q;
     query_begin(&q, db,
-                "SELECT " COLUMNS " FROM models WHERE id < :after"
-                " ORDER BY id DESC LIMIT :limit");
+                page->owner ? "SELECT " COLUMNS " FROM models INDEXED BY models_by_owner"
+                              " WHERE owner = :owner AND id < :after"
+                              " ORDER BY id DESC LIMIT :limit"
+                            : "SELECT " COLUMNS " FROM models WHERE id < :after"
+                              " ORDER BY id DESC LIMIT :limit");
+    if (page->owner)
+        query_bind_text(&q, ":owner", page->owner);
     query_bind_text(&q, ":after", page->after ? page->after : PAGE_START);
     query_bind_int(&q, ":limit", page->limit + 1);
     void *rows;

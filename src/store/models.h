@@ -5,6 +5,7 @@
 
 #include "base/id.h"
 #include "digest.h"
+#include "owners.h"
 #include "page.h"
 #include "store.h"
 
@@ -13,6 +14,7 @@
 struct model_row {
     char id[ID_SIZE];
     char job[ID_SIZE];
+    char owner[OWNER_SIZE]; /* the job's; models_insert() looks it up */
     char *name;
     int64_t blob;
     uint64_t bytes;               /* of the parameters */

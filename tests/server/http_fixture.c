@@ -29,6 +29,7 @@ void fixture_start(struct http_fixture *fixture, bool require_token)
         (struct server_config){.listen = "127.0.0.1:0",
                                .data_dir = fixture->folder,
                                .require_token = require_token,
+                               .audit_rows = 1000,
                                .threads = 2,
                                .max_upload_bytes = FIXTURE_MAX_UPLOAD};
     struct error err = {0};

@@ -41,8 +41,9 @@ struct making {
 static int make(struct db *db, struct store_write *write, struct error *err)
 {
     struct making *making = (struct making *)write;
-    return tokens_create(db, "test", making->scope, making->expires_us, clock_wall_us(),
-                         making->text, making->id, err);
+    const struct token_wish wish = {
+        .name = "test", .scope = making->scope, .expires_us = making->expires_us};
+    return tokens_create(db, &wish, clock_wall_us(), making->text, making->id, err);
 }
 
 static void make_token(struct making *making, enum token_scope scope, int64_t expires_us)

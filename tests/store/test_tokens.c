@@ -24,8 +24,9 @@ static void create(struct db *db, enum token_scope scope, int64_t expires_us,
                    char ret_text[TOKEN_TEXT_SIZE], char ret_id[ID_SIZE])
 {
     struct error err = {0};
-    assert_int_equal(
-        tokens_create(db, "ci", scope, expires_us, TEST_NOW, ret_text, ret_id, &err), 0);
+    const struct token_wish wish = {
+        .name = "ci", .scope = scope, .expires_us = expires_us};
+    assert_int_equal(tokens_create(db, &wish, TEST_NOW, ret_text, ret_id, &err), 0);
 }
 
 static void test_a_token_is_known_by_its_text(void **state)
@@ -130,7 +131,10 @@ static void test_the_list_has_the_newest_first(void **state)
     struct token_row *rows = NULL;
     size_t count = 0;
     struct error err = {0};
-    assert_int_equal(tokens_list(db, &rows, &count, &err), 0);
+    bool has_more = true;
+    const struct page page = {.limit = 10};
+    assert_int_equal(tokens_list(db, &page, &rows, &count, &has_more, &err), 0);
+    assert_false(has_more);
     assert_int_equal(count, 3);
     for (size_t i = 0; i < count; i++) {
         assert_string_equal(rows[i].id, ids[2 - i]);
@@ -140,12 +144,49 @@ static void test_the_list_has_the_newest_first(void **state)
     free(rows);
 }
 
-static void test_a_scope_that_does_not_exist_is_refused(void **state)
+static void test_an_owner_is_the_token_itself_unless_named(void **state)
 {
+    struct db *db = db_of(state);
     char text[TOKEN_TEXT_SIZE], id[ID_SIZE];
-    assert_int_equal(tokens_create(db_of(state), "x", (enum token_scope)4, 0, TEST_NOW,
-                                   text, id, NULL),
-                     ERR_INVALID);
+    struct token_row row;
+    struct error err = {0};
+    create(db, SCOPE_READ, 0, text, id);
+    assert_int_equal(tokens_verify(db, text, TEST_NOW, &row, &err), 0);
+    assert_string_equal(row.owner, id);
+    token_row_release(&row);
+    const struct token_wish wish = {.owner = "team-1@example.org", .scope = SCOPE_READ};
+    assert_int_equal(tokens_create(db, &wish, TEST_NOW, text, id, &err), 0);
+    assert_int_equal(tokens_get(db, id, &row, &err), 0);
+    assert_string_equal(row.owner, "team-1@example.org");
+    assert_null(row.name);
+    token_row_release(&row);
+}
+
+static void test_a_wish_that_makes_no_sense_is_refused(void **state)
+{
+    static char long_name[TOKEN_NAME_MAX + 2], long_owner[OWNER_SIZE + 1];
+    memset(long_name, 'n', sizeof(long_name) - 1);
+    memset(long_owner, 'o', sizeof(long_owner) - 1);
+    const struct token_wish wishes[] = {
+        {.scope = 0},
+        {.scope = (enum token_scope)4},
+        {.scope = SCOPE_READ, .name = long_name},
+        {.scope = SCOPE_READ, .name = "two\nlines"},
+        {.scope = SCOPE_READ, .name = "\xff"},
+        {.scope = SCOPE_READ, .owner = ""},
+        {.scope = SCOPE_READ, .owner = "a b"},
+        {.scope = SCOPE_READ, .owner = "../a"},
+        {.scope = SCOPE_READ, .owner = long_owner},
+    };
+    for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+        char text[TOKEN_TEXT_SIZE] = "untouched", id[ID_SIZE];
+        struct error err = {0};
+        assert_int_equal(
+            tokens_create(db_of(state), &wishes[i], TEST_NOW, text, id, &err),
+            ERR_INVALID);
+        assert_int_equal(err.pointer[0], '/');
+        assert_string_equal(text, "untouched");
+    }
 }
 
 static bool file_contains(const char *path, const char *needle)
@@ -187,7 +228,8 @@ int main(void)
         TEST(test_a_deleted_token_is_not_found),
         TEST(test_use_is_noted_at_most_once_a_minute),
         TEST(test_the_list_has_the_newest_first),
-        TEST(test_a_scope_that_does_not_exist_is_refused),
+        TEST(test_an_owner_is_the_token_itself_unless_named),
+        TEST(test_a_wish_that_makes_no_sense_is_refused),
         TEST(test_the_text_is_in_no_file_of_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

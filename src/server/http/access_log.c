@@ -8,19 +8,17 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ADDRESS_SIZE 64
-
-static const char *client_address(struct MHD_Connection *connection,
-                                  char ret_text[ADDRESS_SIZE])
+const char *access_log_client(const struct request *request,
+                              char ret_text[CLIENT_ADDRESS_SIZE])
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *address = info ? info->client_addr : NULL;
     if (address) {
         socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                                         : sizeof(struct sockaddr_in);
-        if (getnameinfo(address, size, ret_text, ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) ==
-            0)
+        if (getnameinfo(address, size, ret_text, CLIENT_ADDRESS_SIZE, NULL, 0,
+                        NI_NUMERICHOST) == 0)
             return ret_text;
     }
     return "unknown";
@@ -46,12 +44,12 @@ void access_log_write(const struct request *request, unsigned status, int64_t el
     if (!log_is_on(level))
         return;
     const struct route *route = request->match.route;
-    char address[ADDRESS_SIZE];
+    char address[CLIENT_ADDRESS_SIZE];
     log_event(level, "request",
               "request=\"%s\" method=%s route=%s object=%s status=%u us=%lld bytes=%llu "
               "client=%s",
               request->id, route ? route->method : "none",
               route ? route->pattern : "none", named_object(request), status,
               (long long)(elapsed_ns / 1000), (unsigned long long)request->body_received,
-              client_address(request->connection, address));
+              access_log_client(request, address));
 }

@@ -11,6 +11,12 @@
 
 #include "request_internal.h"
 
+#define CLIENT_ADDRESS_SIZE 64
+
+/* The client's number, or "unknown". While the request has no reply, any thread. */
+const char *access_log_client(const struct request *request,
+                              char ret_text[CLIENT_ADDRESS_SIZE]);
+
 /* `status` 0: the connection was cut before a reply. */
 void access_log_write(const struct request *request, unsigned status, int64_t elapsed_ns);
 

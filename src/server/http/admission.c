@@ -170,6 +170,37 @@ static bool check_body(struct request *request)
     return true;
 }
 
+/* What the path names must be the caller's, or is not there for it. */
+static const struct {
+    const char *prefix; /* of the pattern */
+    enum owned_kind kind;
+} owned[] = {{"/v1/datasets/{id}", OWNED_DATASET},
+             {"/v1/jobs/{id}", OWNED_JOB},
+             {"/v1/models/{id}", OWNED_MODEL}};
+
+static bool check_owner(struct request *request)
+{
+    const struct route *route = request->match.route;
+    const char *owner = request_sees(request);
+    if (route->scope == 0 || !owner || !strstr(route->pattern, "{"))
+        return true;
+    struct error err = {0};
+    int rc = ERR_NOT_FOUND; /* of a kind that has no owners: not for everybody */
+    struct db *db = store_read_begin(request->server->store, &err);
+    if (!db)
+        rc = err.code;
+    for (size_t i = 0; db && i < sizeof(owned) / sizeof(owned[0]); i++)
+        if (strncmp(route->pattern, owned[i].prefix, strlen(owned[i].prefix)) == 0)
+            rc = owners_check(db, owned[i].kind, owner, request_param(request, 0), &err);
+    if (db)
+        store_read_end(request->server->store, db);
+    if (rc == 0)
+        return true;
+    error_set(&err, rc, "there is no such thing");
+    reply_error(request, &err);
+    return false;
+}
+
 void admission_check(struct request *request, const char *method)
 {
     request->body_announced = announced_length(request);
@@ -178,7 +209,7 @@ void admission_check(struct request *request, const char *method)
     if (!check_running(request) || !check_place(request) || !check_head(request) ||
         !site_policy_check(request, method) || !check_route(request, method) ||
         !auth_check(request->listener->auth, request, request->match.route->scope) ||
-        !check_query(request) || !check_body(request))
+        !check_owner(request) || !check_query(request) || !check_body(request))
         return;
     const struct route *route = request->match.route;
     if (route->body == BODY_JSON)

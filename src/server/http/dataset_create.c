@@ -11,6 +11,7 @@
  * dataset is deleted; so no deletion can take away a file that is just becoming used
  * again.
  */
+#include "audit_log.h"
 #include "background.h"
 #include "base/clock.h"
 #include "base/io.h"
@@ -155,6 +156,8 @@ static int insert_run(struct db *db, struct store_write *write, struct error *er
         rc = io_sync_folder(folder, err);
     if (rc == 0)
         rc = datasets_insert(db, &creation->row, err);
+    if (rc == 0)
+        rc = audit_note(db, creation->request, creation->row.id, 201, err);
     if (rc == 0)
         rc = dataset_view(&creation->text, &creation->row, false, err);
     return rc;
@@ -412,6 +415,7 @@ void datasets_handle_create(struct request *request)
     creation->server = request->server;
     buffer_init(&creation->text, DATASET_VIEW_MAX_BYTES);
     id_make("ds", creation->row.id);
+    memcpy(creation->row.owner, request->caller.owner, sizeof(creation->row.owner));
     upload_identity(request->upload, &creation->row.bytes, creation->row.sha256);
     creation->row.name = choose_name(request);
     rc = creation->row.name ? open_output(creation, &err) : ERR_NOMEM;

@@ -62,6 +62,7 @@ int dataset_view(struct buffer *buffer, const struct dataset_row *row, bool in_l
     json_text_string(buffer, "object", "dataset");
     json_text_string(buffer, "id", row->id);
     json_text_string(buffer, "name", row->name);
+    json_text_string(buffer, "owner", row->owner);
     json_text_string(buffer, "sha256", row->sha256);
     json_text_integer(buffer, "bytes", (int64_t)row->bytes);
     json_text_comma(buffer);

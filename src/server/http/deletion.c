@@ -1,6 +1,7 @@
 /* See deletion.h. */
 #include "deletion.h"
 
+#include "audit_log.h"
 #include "base/memory.h"
 #include "reply.h"
 
@@ -10,7 +11,8 @@
 static int run(struct db *db, struct store_write *write, struct error *err)
 {
     struct deletion *deletion = (struct deletion *)write;
-    return deletion->kind->run(db, deletion, err);
+    int rc = deletion->kind->run(db, deletion, err);
+    return rc != 0 ? rc : audit_note(db, deletion->request, deletion->id, 204, err);
 }
 
 static void done(struct store_write *write, int rc, const struct error *err)

@@ -187,7 +187,8 @@ static int find(struct request *request, struct evaluate_request *evaluation,
     int rc = models_get(db, request_param(request, 0), &evaluation->model, err);
     if (rc == 0) {
         struct error fault = {0};
-        rc = datasets_get(db, evaluation->dataset, &evaluation->data, &fault);
+        rc = datasets_get_of(db, request_sees(request), evaluation->dataset,
+                             &evaluation->data, &fault);
         if (rc == ERR_NOT_FOUND)
             rc = violations_add(violations, "/dataset", "there is no such dataset");
         else if (rc != 0)

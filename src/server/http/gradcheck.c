@@ -31,7 +31,7 @@ static int open_dataset(struct request *request, const struct job_spec *spec,
     struct db *db = store_read_begin(server->store, err);
     if (!db)
         return err->code;
-    int rc = datasets_get(db, spec->dataset, ret_row, err);
+    int rc = datasets_get_of(db, request_sees(request), spec->dataset, ret_row, err);
     store_read_end(server->store, db);
     if (rc == 0)
         rc = folders_open_dataset(server, ret_row->file_sha256, ret_fd, err);

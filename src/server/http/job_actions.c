@@ -3,6 +3,7 @@
  * scheduler is told after the commit. 202 when something was set going, 200 when it was
  * so already, 409 when it is impossible.
  */
+#include "audit_log.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "hub.h"
@@ -31,6 +32,8 @@ static int action_run(struct db *db, struct store_write *write, struct error *er
                       &action->changed, err);
     if (rc == 0 && action->changed)
         rc = events_name_request(db, action->id, request_id(action->request), err);
+    if (rc == 0 && action->changed)
+        rc = audit_note(db, action->request, action->id, 202, err);
     return rc != 0 ? rc : job_view_read(&action->text, db, action->id, err);
 }
 

@@ -10,12 +10,14 @@
  */
 #include "store/events.h"
 
+#include "auth.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "hub.h"
 #include "job_view.h"
 #include "json_text.h"
 #include "list_reply.h"
+#include "listener.h"
 #include "quota.h"
 #include "reply.h"
 #include "route.h"
@@ -37,6 +39,8 @@ struct event_stream {
     struct hub_subscription *subscription; /* NULL until the first read */
     struct peer *peer;                     /* its place among the streams */
     char job[ID_SIZE];
+    struct caller caller;
+    uint64_t generation;   /* see auth_still_holds() */
     int64_t last_sequence; /* of the last event put into `pending` */
     char *last_progress;   /* text of the last "progress"; NULL before */
     struct buffer pending; /* made, not yet sent */
@@ -149,7 +153,9 @@ static int64_t read_stream(void *context, uint64_t offset, char *ret_bytes,
                       &events->subscription, NULL) != 0)
         return STREAM_FAILED;
     if (events->sent == events->pending.length) {
-        if (events->finished || atomic_load(&events->server->draining))
+        if (events->finished || atomic_load(&events->server->draining) ||
+            !auth_still_holds(events->server->listener->auth, &events->caller,
+                              &events->generation))
             return 0;
         if (refill(events) != 0)
             return STREAM_FAILED;
@@ -200,6 +206,7 @@ static void start_stream(struct request *request, const struct job_row *row,
     events->server = server;
     events->peer = peer;
     memcpy(events->job, row->id, sizeof(events->job));
+    events->caller = *request_caller(request);
     events->last_sequence = after;
     events->last_sent_ns = clock_monotonic_ns();
     buffer_init(&events->pending, STREAM_BUFFER_BYTES);

@@ -9,6 +9,7 @@ void job_view(struct buffer *buffer, const struct job_row *row, int64_t queue_po
     json_text_string(buffer, "object", "job");
     json_text_string(buffer, "id", row->id);
     json_text_string(buffer, "name", row->name);
+    json_text_string(buffer, "owner", row->owner);
     json_text_string(buffer, "status", job_status_name(row->status));
     json_text_boolean(buffer, "terminal", job_status_is_terminal(row->status));
     json_text_string(buffer, "stop_reason", row->stop_reason);
@@ -64,6 +65,7 @@ void model_view(struct buffer *buffer, const struct model_row *row)
     json_text_string(buffer, "object", "model");
     json_text_string(buffer, "id", row->id);
     json_text_string(buffer, "name", row->name);
+    json_text_string(buffer, "owner", row->owner);
     json_text_string(buffer, "job", row->job[0] != '\0' ? row->job : NULL);
     json_text_integer(buffer, "parameters", row->parameter_count);
     json_text_integer(buffer, "bytes", (int64_t)row->bytes);

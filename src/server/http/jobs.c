@@ -7,6 +7,7 @@
  */
 #include "jobs.h"
 
+#include "audit_log.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "deletion.h"
@@ -46,7 +47,7 @@ static int find_facts(struct request *request, const json_t *body,
         struct db *db = store_read_begin(store, err);
         if (!db)
             return err->code;
-        rc = datasets_get(db, id, &row, err);
+        rc = datasets_get_of(db, request_sees(request), id, &row, err);
         store_read_end(store, db);
     }
     if (rc == ERR_NOT_FOUND) {
@@ -186,6 +187,8 @@ static int creation_run(struct db *db, struct store_write *write, struct error *
     if (rc == 0 && creation->existing[0] == '\0')
         rc =
             events_name_request(db, creation->row.id, request_id(creation->request), err);
+    if (rc == 0 && creation->existing[0] == '\0')
+        rc = audit_note(db, creation->request, creation->row.id, 201, err);
     if (rc != 0)
         return rc;
     const char *id =
@@ -240,9 +243,11 @@ static char *first_progress(const struct job_spec *spec)
     return mem_strdup(text);
 }
 
-static int fill_row(struct job_row *row, const struct job_spec *spec)
+static int fill_row(struct job_row *row, const struct request *request,
+                    const struct job_spec *spec)
 {
     id_make("job", row->id);
+    memcpy(row->owner, request_caller(request)->owner, sizeof(row->owner));
     snprintf(row->dataset, sizeof(row->dataset), "%.*s", ID_SIZE - 1, spec->dataset);
     row->status = JOB_QUEUED;
     row->priority = (int)spec->priority;
@@ -286,7 +291,7 @@ void jobs_handle_create(struct request *request)
         return;
     struct error err = {0};
     struct creation *creation = mem_alloc(sizeof(*creation));
-    int rc = creation ? fill_row(&creation->row, spec) : ERR_NOMEM;
+    int rc = creation ? fill_row(&creation->row, request, spec) : ERR_NOMEM;
     job_spec_free(spec);
     if (rc == 0 && key) {
         creation->key = mem_strdup(key);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define URI_MAX_BYTES 8192
-#define LIMITS_FREE_AUTO (-1) /* 64 MiB, or a quarter of a smaller disk */
+#define LIMITS_FREE_AUTO (-1)  /* 64 MiB, or a quarter of a smaller disk */
 #define HEADER_MAX_BYTES 32768 /* of a request: its line and all headers */
 
 struct http_limits {

@@ -44,7 +44,8 @@ bool list_read_page(struct request *request, const char *prefix, struct page *re
                       prefix, after);
         return false;
     }
-    *ret_page = (struct page){.limit = (int)limit, .after = after};
+    *ret_page = (struct page){
+        .limit = (int)limit, .after = after, .owner = request_sees(request)};
     return true;
 }
 

@@ -13,8 +13,8 @@
 
 #define LIST_DEFAULT_LIMIT 20
 
-/* Reads limit and after; `prefix` is that of the IDs listed ("job"). On a bad argument it
- * replies with a problem and returns false. */
+/* Reads limit and after, for the objects that the caller sees; `prefix` is that of the
+ * IDs listed ("job"). On a bad argument it replies with a problem and returns false. */
 bool list_read_page(struct request *request, const char *prefix, struct page *ret_page);
 
 /* An integer query argument between the bounds; `fallback` when it is not there. On a bad

@@ -13,6 +13,7 @@
 #include "counters.h"
 #include "exchange.h"
 #include "folders.h"
+#include "hub.h"
 #include "peers.h"
 #include "quota.h"
 #include "site_policy.h"
@@ -259,6 +260,13 @@ int http_reload_tls(struct http_listener *listener, struct error *err)
     if (!listener->tls)
         return error_set(err, ERR_CONFLICT, "this server speaks plain HTTP");
     return tls_reload(listener->tls, err);
+}
+
+void http_forget_tokens(struct server *server)
+{
+    auth_forget(server->listener->auth);
+    if (server->hub)
+        hub_publish_all(server->hub);
 }
 
 static void sleep_briefly(void)

@@ -1,7 +1,7 @@
 /*
  * Places that peers take: connections, event streams. There are so many in all, and so
- * many for one address, so that no stranger takes them all. An IPv6 peer is its network of
- * 64 bits, because a host there has as many addresses as it likes. Any thread.
+ * many for one address, so that no stranger takes them all. An IPv6 peer is its network
+ * of 64 bits, because a host there has as many addresses as it likes. Any thread.
  */
 #ifndef BACKPROP_HTTP_PEERS_H
 #define BACKPROP_HTTP_PEERS_H
@@ -24,7 +24,8 @@ enum peers_answer {
     PEERS_FULL_HERE /* this address has all that it may have */
 };
 
-/* What peers_enter() would say. `address` NULL: of an unknown peer, one like any other. */
+/* What peers_enter() would say. `address` NULL: of an unknown peer, one like any other.
+ */
 enum peers_answer peers_look(struct peers *peers, const struct sockaddr *address);
 
 /* Takes a place: *ret_peer is for peers_leave(), and is set for PEERS_OK alone. */

@@ -96,6 +96,16 @@ const char *request_id(struct request *request)
     return request->id;
 }
 
+const struct caller *request_caller(const struct request *request)
+{
+    return &request->caller;
+}
+
+const char *request_sees(struct request *request)
+{
+    return request->caller.scope >= SCOPE_ADMIN ? NULL : request->caller.owner;
+}
+
 const char *request_param(struct request *request, int n)
 {
     return request->match.params[n];

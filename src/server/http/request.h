@@ -24,11 +24,26 @@
 struct route;
 struct request;
 
+/* Who asks. Where no token is asked for, everybody is OWNER_LOCAL and may do everything.
+ */
+struct caller {
+    int scope;              /* enum token_scope; 0 on routes that are open to all */
+    char owner[OWNER_SIZE]; /* whose objects the caller makes and, below admin, sees */
+    char token[ID_SIZE];    /* "": none was asked for */
+    int64_t expires_us;     /* of the token; 0: never */
+};
+
 struct server *request_server(struct request *request);
 
 /* What X-Request-Id of the reply and the log say: the client's own, or "req_…". Letters,
  * digits and "._:-". */
 const char *request_id(struct request *request);
+
+const struct caller *request_caller(const struct request *request);
+
+/* Whose objects the caller sees: NULL for everybody's. What the path names has been
+ * checked already; lists and what a body names are to be held to it. */
+const char *request_sees(struct request *request);
 
 /* The value of the n-th {…} in the route's pattern. */
 const char *request_param(struct request *request, int n);

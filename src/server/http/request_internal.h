@@ -59,6 +59,7 @@ struct request {
     struct http_listener *listener;
     struct MHD_Connection *connection; /* borrowed */
     struct router_match match;
+    struct caller caller;
     struct query query;
     struct buffer body;    /* BODY_JSON */
     struct upload *upload; /* BODY_UPLOAD; owned */

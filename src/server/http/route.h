@@ -59,6 +59,11 @@ request_handler job_handle_metrics;
 request_handler job_handle_events, job_handle_checkpoints;
 /* models.c */
 request_handler models_handle_list, models_handle_get, models_handle_delete;
+/* token_routes.c */
+request_handler tokens_handle_create, tokens_handle_list, tokens_handle_get,
+    tokens_handle_delete;
+/* audit_log.c */
+request_handler audit_handle_list;
 /* weights.c */
 request_handler model_handle_weights;
 /* generate.c */

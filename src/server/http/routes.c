@@ -5,6 +5,8 @@
 
 #define READ SCOPE_READ
 #define SUBMIT SCOPE_SUBMIT
+#define ADMIN SCOPE_ADMIN
+#define TOKEN_MAX_BYTES ((size_t)4096)
 #define EVALUATE_MAX_BYTES ((size_t)4096)
 #define PREDICT_MAX_BYTES ((size_t)32 << 20)
 
@@ -58,6 +60,12 @@ const struct route route_table[] = {
      model_handle_predict, NULL, NULL},
     {"POST", "/v1/models/{id}/generate", READ, BODY_JSON, SPEC_MAX_BYTES,
      model_handle_generate, NULL, NULL},
+
+    {"POST", "/v1/tokens", ADMIN, BODY_JSON, TOKEN_MAX_BYTES, tokens_handle_create, NULL, NULL},
+    {"GET", "/v1/tokens", ADMIN, BODY_NONE, 0, tokens_handle_list, PAGE_QUERY, NULL},
+    {"GET", "/v1/tokens/{id}", ADMIN, BODY_NONE, 0, tokens_handle_get, NULL, NULL},
+    {"DELETE", "/v1/tokens/{id}", ADMIN, BODY_NONE, 0, tokens_handle_delete, NULL, NULL},
+    {"GET", "/v1/audit", ADMIN, BODY_NONE, 0, audit_handle_list, PAGE_QUERY, NULL},
     /* The dashboard's files; last, because it would fit /livez as well. */
     {"GET", "/{*file}", 0, BODY_NONE, 0, static_handle_dashboard, NULL, NULL},
     {NULL, NULL, 0, BODY_NONE, 0, NULL, NULL, NULL},

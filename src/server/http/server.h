@@ -30,6 +30,7 @@ struct server_config {
     uint64_t max_upload_bytes;
     uint64_t max_expanded_bytes; /* of compressed uploads */
     struct http_limits limits;
+    int64_t audit_rows; /* of the audit log that are kept */
     int slots;
     /* Of the machine: jobs that are predicted to need more are refused. */
     int64_t memory_mb;
@@ -76,6 +77,10 @@ void http_close(struct http_listener *listener, int64_t deadline_ns);
  * After a failure the old ones go on. */
 int http_reload_tls(struct http_listener *listener, struct error *err)
     __attribute__((warn_unused_result));
+
+/* Tokens were revoked: they get nothing from now on, and streams that they opened end.
+ * For after the COMMIT. */
+void http_forget_tokens(struct server *server);
 
 /* True for an address that only this machine reaches. */
 bool http_is_loopback(const char *listen);
