@@ -48,6 +48,10 @@ static const char writer_settings[] = "PRAGMA cache_size = -16384;";
 static const char reader_settings[] = "PRAGMA cache_size = -4096;"
                                       "PRAGMA query_only = ON;";
 
+#define DAMAGE_ADVICE                                                                    \
+    ": `backpropd check` says where; `backpropd restore` puts in its place what "        \
+    "`backpropd backup` has kept"
+
 struct failure {
     int sqlite_code; /* primary or extended */
     int code;
@@ -61,8 +65,9 @@ static const struct failure failures[] = {
      "the object is in use or its owner is gone"},
     {SQLITE_IOERR_NOMEM, ERR_NOMEM, "out of memory in the store"},
     {SQLITE_FULL, ERR_NO_SPACE, "the disk of the data folder is full"},
-    {SQLITE_CORRUPT, ERR_CORRUPT, "the store is damaged"},
-    {SQLITE_NOTADB, ERR_CORRUPT, "the store is damaged or is not a database"},
+    {SQLITE_CORRUPT, ERR_CORRUPT, "the store is damaged" DAMAGE_ADVICE},
+    {SQLITE_NOTADB, ERR_CORRUPT,
+     "the store is damaged or is not a database" DAMAGE_ADVICE},
     {SQLITE_BUSY, ERR_BUSY, "the store is busy"},
     {SQLITE_LOCKED, ERR_BUSY, "the store is busy"},
     {SQLITE_PROTOCOL, ERR_BUSY, "the store is busy"},

@@ -194,28 +194,46 @@ static const struct {
     {ERR_INVALID, 422, "invalid"},     {ERR_TOO_LARGE, 413, "too_large"},
     {ERR_BUSY, 503, "busy"},           {ERR_NO_SPACE, 507, "no_space"},
     {ERR_TIMEOUT, 504, "timeout"},     {ERR_CANCELLED, 503, "shutting_down"},
+    {ERR_IO, 503, "disk_failure"},     {ERR_NOMEM, 503, "out_of_memory"},
+    {ERR_CORRUPT, 500, "damaged"},
 };
+
+/* What a client is told where the text names a system call. */
+static const char *detail_of(const struct error *err)
+{
+    if (err->code == ERR_NO_SPACE)
+        return "the server's disk is full";
+    if (err->code == ERR_IO)
+        return "the server's disk failed; its log has the cause under the request_id";
+    return err->text;
+}
+
+/* What the operator should hear of. */
+static void log_failure(const struct request *request, const struct error *err)
+{
+    char quoted[600];
+    log_event(LOG_ERROR, "request_failed", "request=\"%s\" code=%s error=%s", request->id,
+              error_code_name(err->code), log_quote(err->text, quoted, sizeof(quoted)));
+}
 
 void reply_error(struct request *request, const struct error *err)
 {
     for (size_t i = 0; i < sizeof(translations) / sizeof(translations[0]); i++) {
         if (translations[i].error != err->code)
             continue;
-        const char *detail = err->text;
-        if (err->code == ERR_NO_SPACE) /* the text names a system call */
-            detail = "the server's disk is full";
+        if (translations[i].status >= 500 && err->code != ERR_BUSY &&
+            err->code != ERR_CANCELLED)
+            log_failure(request, err);
         struct violations violations;
         violations_init(&violations);
         if (err->pointer[0] != '\0')
             violations_add(&violations, err->pointer, "%s", err->text);
-        reply_with_problem(request, translations[i].status, translations[i].code, detail,
-                           violations.count > 0 ? &violations : NULL);
+        reply_with_problem(request, translations[i].status, translations[i].code,
+                           detail_of(err), violations.count > 0 ? &violations : NULL);
         violations_release(&violations);
         return;
     }
-    char quoted[600];
-    log_event(LOG_ERROR, "request_failed", "request=\"%s\" code=%s error=%s", request->id,
-              error_code_name(err->code), log_quote(err->text, quoted, sizeof(quoted)));
+    log_failure(request, err);
     reply_problem(
         request, 500, "internal_error",
         "something went wrong inside the server; its log has the cause under the "

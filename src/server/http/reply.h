@@ -40,7 +40,8 @@ void reply_violations(struct request *request, unsigned status, const char *code
 
 /* The fitting problem for an error of the lower layers: ERR_NOT_FOUND 404, ERR_CONFLICT
  * 409, ERR_INVALID 422, ERR_TOO_LARGE 413, ERR_BUSY 503 with Retry-After, ERR_NO_SPACE
- * 507, ERR_TIMEOUT 504, anything else 500 with a text that tells nothing of the inside.
+ * 507, ERR_TIMEOUT 504, ERR_IO and ERR_NOMEM 503, ERR_CORRUPT 500 with a text that names
+ * what is damaged, anything else 500 with a text that tells nothing of the inside.
  */
 void reply_error(struct request *request, const struct error *err);
 

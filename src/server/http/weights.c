@@ -6,20 +6,32 @@
  * (engine/export.h): segments that are literal bytes or ranges of the parameters. A
  * download walks the segments; it holds one chunk of the blob at a time, whose digest was
  * checked.
+ *
+ * All chunks of what is asked for are read once before the first header goes out: damage
+ * is then a 500 that names it, and not a body that ends too soon. That is a gigabyte a
+ * second or so; what would keep an HTTP thread for long goes to the background thread.
  */
+#include "background.h"
 #include "base/memory.h"
 #include "byte_range.h"
 #include "entity_tag.h"
 #include "job_view.h"
+#include "listener.h"
 #include "reply.h"
+#include "request_internal.h"
 #include "route.h"
 #include "store/blobs.h"
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What an HTTP thread checks itself. */
+#define CHECK_INLINE_BYTES ((uint64_t)16 << 20)
+#define FORMAT_SIZE 16
 
 struct segment {
     uint64_t start; /* in the file */
@@ -39,6 +51,12 @@ struct download {
     unsigned char *chunk;
     uint64_t chunk_index; /* of the chunk held; UINT64_MAX: none */
     size_t chunk_length;
+
+    struct background_task task;
+    struct request *request;
+    uint64_t length; /* of what is sent */
+    bool is_part;
+    char model[ID_SIZE], format[FORMAT_SIZE], sha256[DIGEST_HEX_SIZE];
 };
 
 static void download_free(void *context)
@@ -128,18 +146,18 @@ static const struct segment *find_segment(const struct download *download,
     return &download->segments[low];
 }
 
-static int load_chunk(struct download *download, uint64_t index)
+static int load_chunk(struct download *download, uint64_t index, struct error *err)
 {
     if (download->chunk_index == index)
         return 0;
     uint64_t offset = index * BLOB_CHUNK_BYTES;
     uint64_t left = download->blob_bytes - offset;
     size_t length = left < BLOB_CHUNK_BYTES ? (size_t)left : BLOB_CHUNK_BYTES;
-    struct db *db = store_read_begin(download->store, NULL);
+    struct db *db = store_read_begin(download->store, err);
     if (!db)
-        return ERR_IO;
+        return err->code;
     download->chunk_index = UINT64_MAX;
-    int rc = blobs_read(db, download->blob, offset, download->chunk, length, NULL);
+    int rc = blobs_read(db, download->blob, offset, download->chunk, length, err);
     store_read_end(download->store, db);
     if (rc == 0) {
         download->chunk_index = index;
@@ -164,7 +182,8 @@ static int64_t read_download(void *context, uint64_t offset, char *ret_bytes,
         return (int64_t)count;
     }
     uint64_t at = segment->offset + inside;
-    if (load_chunk(download, at / BLOB_CHUNK_BYTES) != 0)
+    struct error err = {0};
+    if (load_chunk(download, at / BLOB_CHUNK_BYTES, &err) != 0)
         return STREAM_FAILED;
     size_t skip = (size_t)(at % BLOB_CHUNK_BYTES);
     if (count > download->chunk_length - skip)
@@ -173,28 +192,88 @@ static int64_t read_download(void *context, uint64_t offset, char *ret_bytes,
     return (int64_t)count;
 }
 
+static void write_etag(const struct download *download, char *etag, size_t size)
+{
+    snprintf(etag, size, "\"%s.%s\"", download->sha256, download->format);
+}
+
 /* Headers that tell what the file is; the name is the model's ID,
  * which is always safe. */
-static void add_headers(struct request *request, const struct model_row *row,
-                        const char *format, const char *etag)
+static void add_headers(struct request *request, const struct download *download)
 {
-    char disposition[96];
-    snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s.%s\"", row->id,
-             format);
+    char disposition[96], etag[DIGEST_HEX_SIZE + FORMAT_SIZE + 8], range[96];
+    snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s.%s\"",
+             download->model, download->format);
     reply_add_header(request, "Content-Disposition", disposition);
     reply_add_header(request, "Accept-Ranges", "bytes");
+    write_etag(download, etag, sizeof(etag));
     reply_add_header(request, "ETag", etag);
-    reply_add_header(request, "X-Weights-SHA256", row->sha256);
+    reply_add_header(request, "X-Weights-SHA256", download->sha256);
+    if (!download->is_part)
+        return;
+    snprintf(range, sizeof(range), "bytes %llu-%llu/%llu",
+             (unsigned long long)download->first,
+             (unsigned long long)(download->first + download->length - 1),
+             (unsigned long long)download->bytes);
+    reply_add_header(request, "Content-Range", range);
+}
+
+/* Reads every chunk of what will be sent. */
+static int check_chunks(struct download *download, struct error *err)
+{
+    uint64_t end = download->first + download->length;
+    for (uint64_t at = download->first; at < end;) {
+        const struct segment *segment = find_segment(download, at);
+        uint64_t segment_end = segment->start + segment->length;
+        if (segment->literal || segment->length == 0) {
+            at = segment_end > at ? segment_end : end;
+            continue;
+        }
+        uint64_t in_blob = segment->offset + (at - segment->start);
+        struct error cause = {0};
+        int rc = load_chunk(download, in_blob / BLOB_CHUNK_BYTES, &cause);
+        if (rc == ERR_CORRUPT)
+            return error_set(err, rc, "the weights of %s are damaged: %s",
+                             download->model, cause.text);
+        if (rc != 0)
+            return error_set(err, rc, "%s", cause.text);
+        uint64_t chunk_left = BLOB_CHUNK_BYTES - in_blob % BLOB_CHUNK_BYTES;
+        at = segment_end - at < chunk_left ? segment_end : at + chunk_left;
+    }
+    return 0;
+}
+
+/* Takes `download`. */
+static void check_and_send(struct download *download)
+{
+    struct request *request = download->request;
+    struct error err = {0};
+    if (check_chunks(download, &err) != 0) {
+        download_free(download);
+        reply_error(request, &err);
+        return;
+    }
+    add_headers(request, download);
+    struct stream_source source = {.content_type = "application/octet-stream",
+                                   .bytes = download->length,
+                                   .read = read_download,
+                                   .release = download_free,
+                                   .context = download};
+    reply_stream(request, download->is_part ? 206 : 200, &source, NULL);
+}
+
+static void run_check(struct background_task *task)
+{
+    check_and_send((struct download *)((char *)task - offsetof(struct download, task)));
 }
 
 /* Sends the file, or the part of it that was asked for. Takes `download`. */
-static void send_download(struct request *request, struct download *download,
-                          const struct model_row *row, const char *format)
+static void send_download(struct request *request, struct download *download)
 {
-    char etag[DIGEST_HEX_SIZE + 24];
-    snprintf(etag, sizeof(etag), "\"%s.%.12s\"", row->sha256, format);
-    add_headers(request, row, format, etag);
+    char etag[DIGEST_HEX_SIZE + FORMAT_SIZE + 8];
+    write_etag(download, etag, sizeof(etag));
     if (entity_tag_is_known(request_header(request, "If-None-Match"), etag)) {
+        add_headers(request, download);
         download_free(download);
         reply_empty(request, 304);
         return;
@@ -203,11 +282,10 @@ static void send_download(struct request *request, struct download *download,
     const char *if_range = request_header(request, "If-Range");
     if (if_range && strcmp(if_range, etag) != 0)
         range = NULL;
-    uint64_t length;
     enum byte_range_kind kind =
-        byte_range_parse(range, download->bytes, &download->first, &length);
-    char content_range[96];
+        byte_range_parse(range, download->bytes, &download->first, &download->length);
     if (kind == RANGE_UNSATISFIABLE) {
+        char content_range[96];
         snprintf(content_range, sizeof(content_range), "bytes */%llu",
                  (unsigned long long)download->bytes);
         reply_add_header(request, "Content-Range", content_range);
@@ -217,19 +295,13 @@ static void send_download(struct request *request, struct download *download,
         download_free(download);
         return;
     }
-    if (kind == RANGE_PART) {
-        snprintf(content_range, sizeof(content_range), "bytes %llu-%llu/%llu",
-                 (unsigned long long)download->first,
-                 (unsigned long long)(download->first + length - 1),
-                 (unsigned long long)download->bytes);
-        reply_add_header(request, "Content-Range", content_range);
-    }
-    struct stream_source source = {.content_type = "application/octet-stream",
-                                   .bytes = length,
-                                   .read = read_download,
-                                   .release = download_free,
-                                   .context = download};
-    reply_stream(request, kind == RANGE_PART ? 206 : 200, &source, NULL);
+    download->is_part = kind == RANGE_PART;
+    download->request = request;
+    download->task.run = run_check;
+    if (download->length <= CHECK_INLINE_BYTES)
+        check_and_send(download);
+    else
+        background_submit(request->listener->background, &download->task);
 }
 
 /* The formats that a model can be had in, for messages: "safetensors, npz". */
@@ -266,7 +338,8 @@ static void refuse_format(struct request *request, const json_t *formats,
 }
 
 static struct download *new_download(struct store *store, const struct model_row *row,
-                                     const json_t *recipe, struct error *err)
+                                     const char *format, const json_t *recipe,
+                                     struct error *err)
 {
     struct download *download = mem_alloc(sizeof(*download));
     if (!download) {
@@ -276,6 +349,9 @@ static struct download *new_download(struct store *store, const struct model_row
     download->store = store;
     download->blob = row->blob;
     download->blob_bytes = row->bytes;
+    snprintf(download->model, sizeof(download->model), "%s", row->id);
+    snprintf(download->format, sizeof(download->format), "%s", format);
+    snprintf(download->sha256, sizeof(download->sha256), "%s", row->sha256);
     download->chunk_index = UINT64_MAX;
     download->chunk = mem_alloc_array(BLOB_CHUNK_BYTES, 1);
     int rc = download->chunk ? read_recipe(recipe, download) : ERR_NOMEM;
@@ -310,13 +386,13 @@ void model_handle_weights(struct request *request)
     const json_t *recipe = json_object_get(formats, format);
     bool available = recipe && !json_object_get(recipe, "unavailable");
     struct download *download =
-        available ? new_download(store, &row, recipe, &err) : NULL;
+        available ? new_download(store, &row, format, recipe, &err) : NULL;
     if (!available) {
         refuse_format(request, formats, format);
     } else if (!download) {
         reply_error(request, &err);
     } else {
-        send_download(request, download, &row, format);
+        send_download(request, download);
     }
     json_decref(formats);
     model_row_release(&row);
