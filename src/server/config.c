@@ -26,11 +26,12 @@ struct option_row {
 
 #define FIELD(field) offsetof(struct config, field)
 #define GIB (INT64_C(1) << 30)
-#define ALL (COMMAND_SERVE | COMMAND_TOKEN | COMMAND_HEALTHCHECK)
+#define FOLDER_COMMANDS (COMMAND_CHECK | COMMAND_BACKUP | COMMAND_RESTORE)
+#define ALL (COMMAND_SERVE | COMMAND_TOKEN | COMMAND_HEALTHCHECK | FOLDER_COMMANDS)
 
 static const struct option_row options[] = {
-    {"data", TYPE_TEXT, COMMAND_SERVE | COMMAND_TOKEN, FIELD(data_dir), 0, 0, "./data",
-     "DIR", "the data folder (./data)"},
+    {"data", TYPE_TEXT, COMMAND_SERVE | COMMAND_TOKEN | FOLDER_COMMANDS, FIELD(data_dir),
+     0, 0, "./data", "DIR", "the data folder (./data)"},
     {"listen", TYPE_TEXT, COMMAND_SERVE | COMMAND_HEALTHCHECK, FIELD(listen), 0, 0,
      "127.0.0.1:8080", "HOST:PORT",
      "where to listen (127.0.0.1:8080); port 0 takes a free one"},
@@ -102,6 +103,10 @@ static const struct option_row options[] = {
      "logfmt or json (logfmt)"},
     {"access-log", TYPE_SWITCH, COMMAND_SERVE, FIELD(access_log), 0, 1, NULL, NULL,
      "a line for every request at level info, not debug"},
+    {"to", TYPE_TEXT, COMMAND_BACKUP, FIELD(to), 0, 0, NULL, "DIR",
+     "backup: the folder to make"},
+    {"from", TYPE_TEXT, COMMAND_RESTORE, FIELD(from), 0, 0, NULL, "DIR",
+     "restore: the backup to take"},
     {"scope", TYPE_TEXT, COMMAND_TOKEN, FIELD(scope), 0, 0, NULL, "SCOPE",
      "token create: read, submit or admin"},
     {"name", TYPE_TEXT, COMMAND_TOKEN, FIELD(name), 0, 0, "", "NAME",
@@ -257,14 +262,20 @@ static int read_environment(struct config *config, struct error *err)
     return 0;
 }
 
-/* The command by the first word: "token", "healthcheck", or an
- * option or nothing: serve. */
+/* The command by the first word; an option or nothing: serve. */
 static enum config_command find_command(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "token") == 0)
-        return COMMAND_TOKEN;
-    if (argc > 1 && strcmp(argv[1], "healthcheck") == 0)
-        return COMMAND_HEALTHCHECK;
+    static const struct {
+        const char *word;
+        enum config_command command;
+    } commands[] = {{"token", COMMAND_TOKEN},
+                    {"check", COMMAND_CHECK},
+                    {"backup", COMMAND_BACKUP},
+                    {"restore", COMMAND_RESTORE},
+                    {"healthcheck", COMMAND_HEALTHCHECK}};
+    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(argv[1], commands[i].word) == 0)
+            return commands[i].command;
     return COMMAND_SERVE;
 }
 
@@ -365,12 +376,17 @@ void config_print_help(FILE *stream)
           "       backpropd token create --scope SCOPE [--owner OWNER] [--name NAME]\n"
           "       backpropd token list [--data DIR]\n"
           "       backpropd token revoke ID [--data DIR]\n"
+          "       backpropd check [--data DIR]\n"
+          "       backpropd backup --to DIR [--data DIR]\n"
+          "       backpropd restore --from DIR [--data DIR]\n"
           "       backpropd healthcheck [--listen HOST:PORT]\n\n"
           "Trains neural networks for those who ask over HTTP.\n\nOptions:\n",
           stream);
     print_options(stream, COMMAND_SERVE);
     fputs("  --help, --version\n\nOptions of token:\n", stream);
     print_options(stream, COMMAND_TOKEN);
+    fputs("\nOptions of check, backup and restore:\n", stream);
+    print_options(stream, FOLDER_COMMANDS);
     fputs("\nEach option can be set in the environment, too: BACKPROPD_MAX_UPLOAD for\n"
           "--max-upload. A flag wins over the environment, that over the file.\n",
           stream);

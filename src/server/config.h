@@ -19,7 +19,10 @@ enum config_command {
     COMMAND_TOKEN = 2,
     COMMAND_HEALTHCHECK = 4,
     COMMAND_HELP = 8,
-    COMMAND_VERSION = 16
+    COMMAND_VERSION = 16,
+    COMMAND_CHECK = 32,
+    COMMAND_BACKUP = 64,
+    COMMAND_RESTORE = 128
 };
 
 struct config {
@@ -42,6 +45,7 @@ struct config {
     struct http_limits limits;
     bool require_token, access_log;
 
+    char *to, *from;            /* backup, restore */
     char *scope, *name, *owner; /* token create */
     int64_t expires_days;
     int word_count; /* what is left of the command line: "create", an ID */

@@ -1,5 +1,7 @@
 /* backpropd: the daemon and its sub-commands. Exit status: 0, 1 for a failure, 2 for a
  * wrong command line or configuration. */
+#include "backup_command.h"
+#include "check_command.h"
 #include "config.h"
 #include "daemon.h"
 #include "healthcheck.h"
@@ -14,6 +16,12 @@ static int run(const struct config *config, struct error *err)
         return daemon_run(config, err);
     case COMMAND_TOKEN:
         return token_command_run(config, err);
+    case COMMAND_CHECK:
+        return check_command_run(config, err);
+    case COMMAND_BACKUP:
+        return backup_command_run(config, err);
+    case COMMAND_RESTORE:
+        return restore_command_run(config, err);
     case COMMAND_HEALTHCHECK:
         return healthcheck_run(config, err);
     case COMMAND_HELP:

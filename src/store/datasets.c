@@ -178,3 +178,25 @@ int datasets_delete(struct db *db, const char *id, char ret_file_sha256[DIGEST_H
     *ret_last_use = !used;
     return 0;
 }
+
+int datasets_each_file(struct db *db,
+                       int (*each)(void *context, const struct dataset_use *use,
+                                   struct error *err),
+                       void *context, struct error *err)
+{
+    struct query q;
+    query_begin(&q, db,
+                "SELECT file_sha256, max(file_bytes), group_concat(id, ', ')"
+                " FROM datasets GROUP BY file_sha256");
+    int rc;
+    while ((rc = query_step(&q, err)) > 0) {
+        const struct dataset_use use = {.file_sha256 = query_text(&q, 0),
+                                        .file_bytes = (uint64_t)query_int(&q, 1),
+                                        .ids = query_text(&q, 2)};
+        rc = each(context, &use, err);
+        if (rc != 0)
+            break;
+    }
+    query_end(&q);
+    return rc;
+}

@@ -57,4 +57,18 @@ int datasets_delete(struct db *db, const char *id, char ret_file_sha256[DIGEST_H
 int datasets_file_used(struct db *db, const char *file_sha256, bool *ret_used,
                        struct error *err);
 
+/* A dataset file and what uses it. */
+struct dataset_use {
+    const char *file_sha256;
+    uint64_t file_bytes;
+    const char *ids; /* of the datasets: "ds_…, ds_…" */
+};
+
+/* Calls `each` for every file that datasets use, until it returns other than 0, which is
+ * returned then. */
+int datasets_each_file(struct db *db,
+                       int (*each)(void *context, const struct dataset_use *use,
+                                   struct error *err),
+                       void *context, struct error *err);
+
 #endif

@@ -238,6 +238,31 @@ int db_checkpoint(struct db *db, bool truncate, int *ret_pages, struct error *er
     return 0;
 }
 
+int db_copy(struct db *db, const char *path, struct error *err)
+{
+    struct db target = {.handle = NULL};
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    errno = 0;
+    int rc = sqlite3_open_v2(path, &target.handle, flags, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(target.handle,
+                          "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL,
+                          NULL, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_backup *backup =
+            sqlite3_backup_init(target.handle, "main", db->handle, "main");
+        if (backup)
+            sqlite3_backup_step(backup, -1);
+        rc = backup ? sqlite3_backup_finish(backup) : sqlite3_errcode(target.handle);
+    }
+    if (rc == SQLITE_OK) /* one file, without a log beside it */
+        rc =
+            sqlite3_exec(target.handle, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+    int code = rc == SQLITE_OK ? 0 : fail(&target, rc, err);
+    sqlite3_close(target.handle);
+    return code;
+}
+
 static struct statement *find_slot(struct db *db, const char *sql)
 {
     size_t at = ((uintptr_t)sql >> 3) * 31;

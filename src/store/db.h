@@ -75,6 +75,11 @@ int db_wal_pages(const struct db *db);
 int db_checkpoint(struct db *db, bool truncate, int *ret_pages, struct error *err)
     __attribute__((warn_unused_result));
 
+/* Writes the database as this connection sees it into a new file, page by page; not
+ * synced. The connection should be in a read transaction, so that it sees one state. */
+int db_copy(struct db *db, const char *path, struct error *err)
+    __attribute__((warn_unused_result));
+
 struct query {
     struct db *db;
     struct statement *statement; /* borrowed from the connection; NULL if it failed */

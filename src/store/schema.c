@@ -40,6 +40,17 @@ static int check_identity(const struct identity *identity, struct error *err)
     return 0;
 }
 
+int schema_check(struct db *db, struct error *err)
+{
+    struct identity identity = {0};
+    int rc = read_identity(db, &identity, err);
+    if (rc == 0)
+        rc = check_identity(&identity, err);
+    if (rc == 0 && identity.version == 0)
+        rc = error_set(err, ERR_CORRUPT, "the database is empty");
+    return rc;
+}
+
 /* What a file keeps for good. The page size counts only while it is empty: 8 KiB would
  * write weights a quarter faster and everything small a tenth slower. */
 static int prepare_file(struct db *db, struct error *err)

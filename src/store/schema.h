@@ -11,6 +11,10 @@
 
 #define SCHEMA_APPLICATION_ID 0x62707270 /* "bprp", as in 0001_init.sql */
 
+/* ERR_CORRUPT when the file belongs to another program or to a newer version of this one,
+ * or is empty. */
+int schema_check(struct db *db, struct error *err) __attribute__((warn_unused_result));
+
 /* Applies what is missing in one transaction. ERR_CORRUPT, and the file is left as it
  * was, when it belongs to another program or to a newer version of this one. */
 int schema_apply(struct db *db, int *ret_version, struct error *err)

@@ -25,7 +25,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DATABASE_NAME "backpropd.db"
 #define LOCK_NAME "backpropd.lock"
 
 struct store {
@@ -50,7 +49,7 @@ static char *join(const char *dir, const char *name)
 }
 
 /* The lock goes with the descriptor, so it cannot outlive the process. */
-static int take_lock(const char *dir, int *ret_fd, struct error *err)
+int store_lock(const char *dir, int *ret_fd, struct error *err)
 {
     char *path = join(dir, LOCK_NAME);
     if (!path)
@@ -85,8 +84,8 @@ static void sync_parent(const char *dir)
  * a crash left half-written. */
 static int open_database(struct store *store, const char *dir, struct error *err)
 {
-    store->path = join(dir, DATABASE_NAME);
-    store->wal_path = join(dir, DATABASE_NAME "-wal");
+    store->path = join(dir, STORE_DATABASE);
+    store->wal_path = join(dir, STORE_DATABASE "-wal");
     if (!store->path || !store->wal_path)
         return error_set(err, ERR_NOMEM, "out of memory opening the store");
     int rc = db_open(store->path, DB_WRITER, &store->db, err);
@@ -109,7 +108,7 @@ int store_open(const char *dir, struct store **ret_store, struct error *err)
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         rc = error_set_errno(err, errno, "cannot make the data folder");
     if (rc == 0)
-        rc = take_lock(dir, &store->lock_fd, err);
+        rc = store_lock(dir, &store->lock_fd, err);
     if (rc == 0)
         rc = open_database(store, dir, err);
     if (rc == 0)

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define STORE_DATABASE "backpropd.db"
 #define STORE_GROUP_MAX 256
 #define STORE_GROUP_MS 5
 
@@ -38,6 +39,11 @@ int store_open(const char *dir, struct store **ret_store, struct error *err)
 
 /* Runs what is queued, checkpoints the WAL, closes. */
 void store_close(struct store *store);
+
+/* Takes the lock of a data folder without opening its store; ERR_BUSY when somebody has
+ * it. It goes with the descriptor. */
+int store_lock(const char *dir, int *ret_fd, struct error *err)
+    __attribute__((warn_unused_result));
 
 struct store_write {
     /* On the writer thread, inside the transaction. A negative return rolls this write

@@ -37,7 +37,6 @@
 #define NAME_MAX_BYTES 200
 #define MISSING_MAX_BYTES 1000
 #define MAX_ROWS INT64_C(1000000000)
-#define READ_BYTES ((size_t)256 * 1024)
 
 /* A dataset in the making. */
 struct creation {
@@ -179,31 +178,6 @@ static void insert_done(struct store_write *write, int rc, const struct error *e
 }
 
 /* ---- on the background thread ---- */
-
-static int digest_file(int fd, char ret_sha256[DIGEST_HEX_SIZE], uint64_t *ret_bytes,
-                       struct error *err)
-{
-    uint64_t size;
-    char *block = mem_resize_array(NULL, READ_BYTES, 1);
-    if (!block)
-        return error_set(err, ERR_NOMEM, "no memory to read the dataset file");
-    int rc = io_file_size(fd, &size);
-    struct digest digest;
-    digest_init(&digest);
-    for (uint64_t at = 0; rc == 0 && at < size; at += READ_BYTES) {
-        size_t length = size - at < READ_BYTES ? (size_t)(size - at) : READ_BYTES;
-        rc = io_pread_full(fd, block, length, at);
-        digest_update(&digest, block, length);
-    }
-    free(block);
-    if (rc != 0)
-        return error_set(err, rc, "the dataset file cannot be read");
-    unsigned char bytes[DIGEST_BYTES];
-    digest_final(&digest, bytes);
-    digest_hex(bytes, ret_sha256);
-    *ret_bytes = size;
-    return 0;
-}
 
 /* One entry for each part of an upload that had several. */
 static json_t *describe_parts(struct upload *upload)

@@ -385,12 +385,14 @@ void model_handle_weights(struct request *request)
     json_t *formats = json_loads(row.formats, 0, NULL);
     const json_t *recipe = json_object_get(formats, format);
     bool available = recipe && !json_object_get(recipe, "unavailable");
+    if (!json_is_object(formats))
+        error_set(&err, ERR_CORRUPT, "the download formats of %s are damaged", row.id);
     struct download *download =
         available ? new_download(store, &row, format, recipe, &err) : NULL;
-    if (!available) {
-        refuse_format(request, formats, format);
-    } else if (!download) {
+    if (err.code != 0) {
         reply_error(request, &err);
+    } else if (!available) {
+        refuse_format(request, formats, format);
     } else {
         send_download(request, download);
     }
