@@ -9,6 +9,7 @@
 #include "engine/evaluation.h"
 #include "process_limits.h"
 #include "session.h"
+#include "stored_dataset.h"
 #include "task_spec.h"
 
 #include <stdlib.h>
@@ -95,15 +96,16 @@ static int read_task(struct evaluating *evaluating, const json_t *task, bool all
     return rc;
 }
 
-static int load(struct evaluating *evaluating, struct error *err)
+static int load(const struct channel *channel, const json_t *task,
+                struct evaluating *evaluating, struct error *err)
 {
-    const struct task_spec *task = &evaluating->task;
-    int rc = network_load(task->spec, evaluating->parameters, evaluating->bytes,
+    const struct task_spec *parsed = &evaluating->task;
+    int rc = network_load(parsed->spec, evaluating->parameters, evaluating->bytes,
                           BATCH_ROWS, &evaluating->network, err);
     if (rc == 0)
-        rc = dataset_file_open(TASK_FIRST_FD, &evaluating->file, err);
+        rc = stored_dataset_open(channel, task, TASK_FIRST_FD, &evaluating->file, err);
     if (rc == 0)
-        rc = pipeline_open_fitted(evaluating->file, task->facts, task->spec,
+        rc = pipeline_open_fitted(evaluating->file, parsed->facts, parsed->spec,
                                   &evaluating->preprocess, &evaluating->pipeline, err);
     return rc;
 }
@@ -159,7 +161,7 @@ int evaluate_task(struct channel *channel, const json_t *task,
     if (rc == 0)
         rc = channel_listen(channel, err);
     if (rc == 0)
-        rc = load(&evaluating, err);
+        rc = load(channel, task, &evaluating, err);
     if (rc == 0)
         rc = report(channel, &evaluating, splits, task, err);
     evaluating_release(&evaluating);

@@ -10,6 +10,7 @@
 #include "data/pipeline.h"
 #include "process_limits.h"
 #include "session.h"
+#include "stored_dataset.h"
 #include "task_spec.h"
 
 #include <math.h>
@@ -158,7 +159,7 @@ int gradcheck_task(struct channel *channel, const json_t *task,
     if (rc == 0)
         rc = channel_listen(channel, err);
     if (rc == 0)
-        rc = dataset_file_open(TASK_FIRST_FD, &file, err);
+        rc = stored_dataset_open(channel, task, TASK_FIRST_FD, &file, err);
     if (rc == 0)
         rc = pipeline_open(file, task_spec.facts, task_spec.spec, &pipeline, err);
     if (rc == 0 && task_spec.spec->loss.balanced)

@@ -84,8 +84,8 @@ int ingest_task(struct channel *channel, const json_t *task,
     if (rc == 0)
         rc = ingest_run(request.parts, request.count, &request.options, output,
                         tell_progress, channel, &facts, violations, err);
-    if (rc != 0)
-        return rc;
+    if (rc != 0) /* what is broken was uploaded so */
+        return rc == ERR_CORRUPT ? ERR_INVALID : rc;
     json_t *done = json_pack("{s:o}", "facts", facts);
     rc = channel_send_json(channel, MESSAGE_DONE, done, err);
     json_decref(done);

@@ -23,7 +23,7 @@ static const char *task_code(int rc)
         int rc;
         const char *code;
     } codes[] = {
-        {ERR_INVALID, "invalid_data"}, {ERR_CORRUPT, "invalid_data"},
+        {ERR_INVALID, "invalid_data"}, {ERR_CORRUPT, "damaged"},
         {ERR_TOO_LARGE, "too_large"},  {ERR_NOMEM, "out_of_memory"},
         {ERR_NO_SPACE, "no_space"},
     };

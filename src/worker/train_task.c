@@ -12,6 +12,7 @@
 #include "process_limits.h"
 #include "session.h"
 #include "spec/job_spec.h"
+#include "stored_dataset.h"
 #include "task_spec.h"
 #include "train_report.h"
 
@@ -41,10 +42,11 @@ static void training_release(struct training *training)
 }
 
 /* All that can be wrong before the first step, in the order in which it would show. */
-static int prepare(struct training *training, struct error *err)
+static int prepare(struct channel *channel, const json_t *task, struct training *training,
+                   struct error *err)
 {
     int fd = TASK_FIRST_FD;
-    int rc = dataset_file_open(fd, &training->file, err);
+    int rc = stored_dataset_open(channel, task, fd, &training->file, err);
     close(fd);
     if (rc == 0)
         rc = pipeline_open(training->file, training->task.facts, training->task.spec,
@@ -206,11 +208,15 @@ int train_task(struct channel *channel, const json_t *task, struct violations *v
     if (rc == 0)
         rc = channel_listen(channel, err);
     if (rc == 0)
-        rc = prepare(&training, err);
+        rc = prepare(channel, task, &training, err);
     if (rc == 0 && resume)
         rc = restore(channel, &training, &refused, err);
     if (rc == 0 && !refused)
         rc = run(channel, &training, err);
+    if (rc == ERR_CANCELLED) {
+        error_clear(err);
+        rc = send_done(channel, "cancelled", NULL, err);
+    }
     training_release(&training);
     return rc;
 }

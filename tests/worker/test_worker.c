@@ -3,7 +3,7 @@
  * and ends decently whatever it is told.
  */
 #include "base/io.h"
-#include "worker_client.h"
+#include "worker_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,70 +17,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Learnable and small: y is the larger of a and b, c says whether a is larger. */
-struct world {
-    int file; /* the dataset file */
-    json_t *facts;
-};
-
-static int memory_file(const char *text)
-{
-    int fd = memfd_create("part", MFD_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(io_write_full(fd, text, strlen(text)), 0);
-    return fd;
-}
-
-static json_t *options(void)
-{
-    return json_pack("{s:s, s:s, s:i, s:i}", "header", "auto", "delimiter", "auto",
-                     "max_expanded_bytes", 1 << 30, "max_rows", 1000000);
-}
-
-static void start_ingest(struct worker_client *client, const char *csv, int output)
-{
-    int fds[] = {memory_file(csv), output};
-    client_start(client, fds, 2);
-    close(fds[0]);
-    json_t *task = json_pack("{s:s, s:[s], s:o}", "task", "ingest", "parts", "table",
-                             "options", options());
-    assert_true(client_send_json(client, MESSAGE_TASK, task));
-    json_decref(task);
-}
-
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-    struct buffer csv;
-    buffer_init(&csv, 1 << 20);
-    buffer_append_string(&csv, "a,b,y,c\n");
-    for (int i = 0; i < 400; i++) {
-        int a = i * 37 % 101, b = i * 53 % 97;
-        buffer_printf(&csv, "%d,%d,%d,%s\n", a, b, a > b ? a : b,
-                      a > b ? "left" : "right");
-    }
-    world->file = memfd_create("dataset", MFD_CLOEXEC);
-    struct worker_client client;
-    start_ingest(&client, csv.data, world->file);
-    const json_t *done = client_read_end(&client, MESSAGE_DONE);
-    world->facts = json_deep_copy(json_object_get(done, "facts"));
-    assert_int_equal(client_end(&client), 0);
-    buffer_release(&csv);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *world = *state;
-    close(world->file);
-    json_decref(world->facts);
-    free(world);
-    return 0;
-}
+#define FLIPS 40 /* of bits of the dataset file, over its length */
 
 static void expect_text(const char *text, const char *part)
 {
@@ -95,32 +36,6 @@ static void expect_member(const json_t *object, const char *key, const char *val
         char *whole = json_dumps(object, JSON_COMPACT);
         fail_msg("\"%s\" is not \"%s\" in %s", key, value, whole);
     }
-}
-
-/* The task of training a classifier of c. */
-static json_t *train_task(const struct world *world, int epochs, bool resume)
-{
-    json_t *spec = json_pack(
-        "{s:s, s:s, s:{s:[s,s], s:s}, s:{s:[{s:s, s:i, s:s}, {s:s, s:s}]}, s:i, s:i, s:i,"
-        " s:{s:s, s:f}, s:{s:s, s:{s:f, s:f, s:f}}}",
-        "name", "test", "dataset", "ds_00000000000000000000000000", "features", "inputs",
-        "a", "b", "target", "c", "model", "layers", "type", "dense", "units", 8,
-        "activation", "tanh", "type", "dense", "units", "auto", "epochs", epochs,
-        "batch_size", 32, "seed", 7, "optimizer", "type", "adam", "learning_rate", 0.01,
-        "split", "type", "random", "fractions", "train", 0.8, "validation", 0.1, "test",
-        0.1);
-    assert_non_null(spec);
-    return json_pack("{s:s, s:s, s:i, s:o, s:O, s:b}", "task", "train", "job", "job_x",
-                     "attempt", 1, "spec", spec, "facts", world->facts, "resume", resume);
-}
-
-static void start_train(struct worker_client *client, const struct world *world,
-                        int epochs)
-{
-    client_start(client, &world->file, 1);
-    json_t *task = train_task(world, epochs, false);
-    assert_true(client_send_json(client, MESSAGE_TASK, task));
-    json_decref(task);
 }
 
 static double number_at(const json_t *object, const char *first, const char *second)
@@ -397,7 +312,8 @@ static void expect_refusal(const struct world *world, json_t *facts, int file)
     start_train(&client, &lies, 2);
     const json_t *failed = client_read_end(&client, MESSAGE_FAILED);
     const char *code = json_string_value(json_object_get(failed, "code"));
-    assert_true(strcmp(code, "invalid_data") == 0 || strcmp(code, "internal_error") == 0);
+    assert_true(strcmp(code, "damaged") == 0 || strcmp(code, "invalid_data") == 0 ||
+                strcmp(code, "internal_error") == 0);
     assert_int_equal(client_end(&client), 0);
     json_decref(facts);
 }
@@ -416,6 +332,30 @@ static void test_facts_that_disagree_with_the_file_are_refused(void **state)
     json_t *shorter = json_deep_copy(world->facts);
     json_array_remove(json_object_get(shorter, "columns"), 0);
     expect_refusal(world, shorter, world->file);
+}
+
+/* Every byte of the file counts, not only those that are read as numbers. */
+static void test_a_dataset_file_with_a_flipped_bit_is_refused(void **state)
+{
+    const struct world *world = *state;
+    struct stat status;
+    assert_int_equal(fstat(world->file, &status), 0);
+    for (int i = 0; i < FLIPS; i++) {
+        off_t at = (off_t)((uint64_t)status.st_size * (uint64_t)i / FLIPS);
+        unsigned char byte, flipped;
+        json_t *task = train_task(world, 2, false);
+        assert_int_equal(pread(world->file, &byte, 1, at), 1);
+        flipped = (unsigned char)(byte ^ (1U << i % 8));
+        assert_int_equal(pwrite(world->file, &flipped, 1, at), 1);
+        struct worker_client client;
+        client_start(&client, &world->file, 1);
+        assert_true(client_send_json(&client, MESSAGE_TASK, task));
+        json_decref(task);
+        const json_t *failed = client_read_end(&client, MESSAGE_FAILED);
+        expect_member(failed, "code", "damaged");
+        assert_int_equal(client_end(&client), 0);
+        assert_int_equal(pwrite(world->file, &byte, 1, at), 1);
+    }
 }
 
 static void test_gradient_check_reports_each_layer(void **state)
@@ -587,11 +527,12 @@ int main(void)
         cmocka_unit_test(test_other_frames_than_a_task_end_the_worker),
         cmocka_unit_test(test_input_that_is_closed_at_once_ends_the_worker),
         cmocka_unit_test(test_facts_that_disagree_with_the_file_are_refused),
+        cmocka_unit_test(test_a_dataset_file_with_a_flipped_bit_is_refused),
         cmocka_unit_test(test_file_that_is_no_dataset_is_refused),
         cmocka_unit_test(test_served_model_predicts),
         cmocka_unit_test(test_bad_requests_are_refused_and_the_worker_goes_on),
         cmocka_unit_test(test_too_many_rows_are_refused),
         cmocka_unit_test(test_parameters_of_the_wrong_size_are_refused),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

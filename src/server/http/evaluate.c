@@ -205,9 +205,10 @@ static char *make_task(const struct evaluate_request *evaluation)
     json_t *spec = json_loads(evaluation->model.spec, 0, NULL);
     json_t *preprocessing = json_loads(evaluation->model.preprocessing, 0, NULL);
     json_t *task = json_pack(
-        "{s:s, s:s, s:s, s:s, s:o?, s:o?, s:O, s:I}", "task", "evaluate", "model",
-        evaluation->model.id, "dataset", evaluation->data.id, "split", evaluation->split,
-        "spec", spec, "preprocessing", preprocessing, "facts", evaluation->facts, "bytes",
+        "{s:s, s:s, s:s, s:s, s:s, s:o?, s:o?, s:O, s:I}", "task", "evaluate",
+        "file_sha256", evaluation->data.file_sha256, "model", evaluation->model.id,
+        "dataset", evaluation->data.id, "split", evaluation->split, "spec", spec,
+        "preprocessing", preprocessing, "facts", evaluation->facts, "bytes",
         (json_int_t)evaluation->model.bytes);
     char *text = task ? json_dumps(task, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(task);

@@ -38,12 +38,13 @@ static int open_dataset(struct request *request, const struct job_spec *spec,
     return rc;
 }
 
-static char *make_task(const struct job_spec *spec, const char *facts)
+static char *make_task(const struct job_spec *spec, const struct dataset_row *row)
 {
-    json_t *json = json_loads(facts, 0, NULL);
-    json_t *task = json ? json_pack("{s:s, s:O, s:O}", "task", "gradcheck", "spec",
-                                    spec->canonical, "facts", json)
-                        : NULL;
+    json_t *json = json_loads(row->facts, 0, NULL);
+    json_t *task =
+        json ? json_pack("{s:s, s:s, s:O, s:O}", "task", "gradcheck", "file_sha256",
+                         row->file_sha256, "spec", spec->canonical, "facts", json)
+             : NULL;
     char *text = task ? json_dumps(task, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(task);
     json_decref(json);
@@ -66,7 +67,7 @@ void jobs_handle_gradcheck(struct request *request)
     char *task = NULL;
     int rc = open_dataset(request, spec, &row, &fd, &err);
     if (rc == 0) {
-        task = make_task(spec, row.facts);
+        task = make_task(spec, &row);
         rc = task ? 0 : error_set(&err, ERR_NOMEM, "no memory for the gradient check");
     }
     if (rc == 0) {

@@ -321,10 +321,10 @@ static int send_task(struct training *training, struct error *err)
     buffer_init(&task, TASK_MAX_BYTES);
     buffer_printf(&task,
                   "{\"task\":\"train\",\"job\":\"%s\",\"attempt\":%d,\"resume\":%s,"
-                  "\"spec\":%s,\"facts\":%s}",
+                  "\"file_sha256\":\"%s\",\"spec\":%s,\"facts\":%s}",
                   training->id, training->attempt,
-                  training->feed.blob != 0 ? "true" : "false", training->spec,
-                  training->facts);
+                  training->feed.blob != 0 ? "true" : "false", training->file_sha256,
+                  training->spec, training->facts);
     rc = buffer_status(&task);
     if (rc == 0)
         rc = worker_process_send(training->worker, MESSAGE_TASK, task.data, task.length,

@@ -160,9 +160,13 @@ static int take_failed(struct training *training, json_t *object, size_t bytes,
     static const struct {
         const char *code, *stop_reason;
     } codes[] = {
-        {"invalid_data", "invalid_data"},   {"diverged", "diverged"},
-        {"out_of_memory", "out_of_memory"}, {"internal_error", "internal_error"},
-        {"too_large", "internal_error"},    {"no_space", "internal_error"},
+        {"invalid_data", "invalid_data"},
+        {"damaged", "invalid_data"},
+        {"diverged", "diverged"},
+        {"out_of_memory", "out_of_memory"},
+        {"internal_error", "internal_error"},
+        {"too_large", "internal_error"},
+        {"no_space", "internal_error"},
     };
     const char *code, *message, *detail = NULL;
     int rc = payload_string(object, "code", PAYLOAD_MAX_TYPE, &code, err);
