@@ -11,10 +11,12 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "deletion.h"
+#include "facts_cache.h"
 #include "hub.h"
 #include "job_view.h"
 #include "json_text.h"
 #include "list_reply.h"
+#include "listener.h"
 #include "quota.h"
 #include "reply.h"
 #include "route.h"
@@ -31,12 +33,12 @@
 #define QUEUE_RETRY_SECONDS "30" /* a job in a long queue takes its time */
 #define ASSUMED_GFLOPS 40.0      /* of one core, for the estimate of jobs:validate */
 
-/* Finds the dataset that the spec names and parses its facts; 0 with NULL when there is
- * none, so that the rest of the spec is checked all the same. */
+/* Finds the dataset that the spec names and its facts; 0 with NULL when there is none, so
+ * that the rest of the spec is checked all the same. */
 static int find_facts(struct request *request, const json_t *body,
-                      struct dataset_facts **ret_facts, struct error *err)
+                      struct shared_facts **ret_shared, struct error *err)
 {
-    *ret_facts = NULL;
+    *ret_shared = NULL;
     const char *id = json_string_value(json_object_get(body, "dataset"));
     if (!id)
         return 0; /* the parser says what is wrong with it */
@@ -56,10 +58,8 @@ static int find_facts(struct request *request, const json_t *body,
     }
     if (rc != 0)
         return rc;
-    json_t *json = json_loads(row.facts, 0, NULL);
-    rc = json ? facts_parse(json, ret_facts, err)
-              : error_set(err, ERR_INTERNAL, "the dataset's facts cannot be read");
-    json_decref(json);
+    rc = facts_cache_borrow(request_server(request)->listener->facts, id, row.facts,
+                            ret_shared, err);
     dataset_row_release(&row);
     return rc;
 }
@@ -98,18 +98,18 @@ struct job_spec *jobs_read_spec(struct request *request)
     struct violations violations;
     violations_init(&violations);
     struct error err = {0};
-    struct dataset_facts *facts = NULL;
+    struct shared_facts *shared = NULL;
     struct job_spec *spec = NULL;
     json_t *json = NULL;
     int rc = job_spec_load_json(body, length, &json, &violations);
     bool is_syntax = rc != 0;
     if (rc == 0)
-        rc = find_facts(request, json, &facts, &err);
+        rc = find_facts(request, json, &shared, &err);
     if (rc == 0) {
-        rc = job_spec_parse(json, facts, &spec, &violations);
+        rc = job_spec_parse(json, shared ? shared->facts : NULL, &spec, &violations);
         if (rc == 0)
             check_machine(&request_server(request)->config, spec, &violations);
-        if (!facts)
+        if (!shared)
             report_no_dataset(json, &violations);
         if (rc == 0 && violations.total > 0)
             rc = ERR_INVALID;
@@ -125,7 +125,7 @@ struct job_spec *jobs_read_spec(struct request *request)
             reply_error(request, &err);
         }
     }
-    facts_free(facts);
+    facts_cache_give_back(request_server(request)->listener->facts, shared);
     json_decref(json);
     violations_release(&violations);
     return spec;

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "counters.h"
 #include "exchange.h"
+#include "facts_cache.h"
 #include "folders.h"
 #include "hub.h"
 #include "peers.h"
@@ -187,6 +188,7 @@ static void release(struct http_listener *listener)
     peers_free(listener->stream_peers);
     auth_free(listener->auth);
     counters_free(listener->counters);
+    facts_cache_free(listener->facts);
     tls_free(listener->tls);
     stream_list_release(&listener->streams);
     free(listener);
@@ -214,12 +216,14 @@ static int set_up(struct http_listener *listener, struct error *err)
     listener->auth_required = config->require_token || !listener->is_loopback;
     listener->auth = auth_new(listener->server->store, listener->auth_required);
     listener->counters = counters_new(route_table);
+    listener->facts = facts_cache_new();
     listener->limits = config->limits;
     listener->limits.connections = connection_limit(&config->limits);
     listener->limits.free_bytes = quota_resolve_free(config);
     listener->stream_peers =
         peers_new(config->limits.streams, config->limits.streams_per_address);
-    if (!listener->auth || !listener->counters || !listener->stream_peers)
+    if (!listener->auth || !listener->counters || !listener->facts ||
+        !listener->stream_peers)
         return error_set(err, ERR_NOMEM, "no memory for the HTTP server");
     rc = folders_prepare(listener->server, err);
     if (rc == 0)

@@ -14,6 +14,7 @@
 struct auth;
 struct background;
 struct counters;
+struct facts_cache;
 struct peers;
 struct tls;
 struct watch;
@@ -28,6 +29,7 @@ struct http_listener {
     struct counters *counters;     /* owned */
     struct background *background; /* owned: slow work, neither HTTP's nor sched's */
     struct watch *watch;           /* owned */
+    struct facts_cache *facts;     /* owned */
     struct tls *tls;               /* owned; NULL: plain HTTP */
     struct http_limits limits;     /* those that hold, with what descriptors allow */
     struct peers *stream_peers;    /* owned: who has event streams */
