@@ -5,6 +5,7 @@
 #   scripts/setup.sh demo     and what scripts/demo.sh uses
 #   scripts/setup.sh test     and what the tests use
 #   scripts/setup.sh bench    and the peers that the benchmarks compare with
+#   scripts/setup.sh deploy   and what more tests of deploy/ use
 #   scripts/setup.sh lint     and what scripts/lint.sh uses
 #   scripts/setup.sh fuzz     and clang with libFuzzer, for scripts/fuzz.sh
 #
@@ -15,7 +16,8 @@ build="gcc libc6-dev cmake ninja-build pkg-config ca-certificates curl
        libmicrohttpd-dev libgnutls28-dev libjansson-dev libsqlite3-dev libopenblas-pthread-dev
        zlib1g-dev nettle-dev libcurl4-openssl-dev libinih-dev libseccomp-dev libsystemd-dev"
 demo="jq"
-test="libcmocka-dev openssl python3 python3-numpy python3-onnx node-typescript"
+test="libcmocka-dev openssl python3 python3-numpy python3-onnx python3-yaml node-typescript"
+deploy="prometheus nginx-light systemd"
 bench="python3 python3-numpy python3-torch libopenblas0-openmp wrk"
 lint="clang-format clang-tidy"
 fuzz="clang libclang-rt-dev"
@@ -24,11 +26,12 @@ case "${1:-build}" in
 build) wanted=$build ;;
 demo) wanted="$build $demo" ;;
 test) wanted="$build $test" ;;
+deploy) wanted="$build $test $deploy" ;;
 bench) wanted="$build $bench" ;;
 lint) wanted="$build $lint" ;;
 fuzz) wanted="$build $test $fuzz" ;;
 *)
-    echo "usage: scripts/setup.sh [build|demo|test|bench|lint|fuzz]" >&2
+    echo "usage: scripts/setup.sh [build|demo|test|deploy|bench|lint|fuzz]" >&2
     exit 2
     ;;
 esac

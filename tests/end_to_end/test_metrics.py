@@ -21,7 +21,7 @@ FAMILIES = {
     "backpropd_store_checkpoints_total", "backpropd_store_database_bytes",
     "backpropd_store_wal_bytes", "backpropd_disk_free_bytes", "backpropd_disk_size_bytes",
     "backpropd_datasets", "backpropd_dataset_bytes", "backpropd_models", "backpropd_model_bytes",
-    "backpropd_ready", "backpropd_not_ready",
+    "backpropd_tls_certificate_expiry_timestamp_seconds", "backpropd_ready", "backpropd_not_ready",
     "backpropd_thread_busy_seconds", "backpropd_log_lines_total", "process_cpu_seconds_total",
     "process_virtual_memory_bytes", "process_resident_memory_bytes", "process_open_fds",
     "process_max_fds", "process_start_time_seconds"}

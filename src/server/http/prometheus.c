@@ -13,6 +13,7 @@
 #include "reply.h"
 #include "request_internal.h"
 #include "route.h"
+#include "tls.h"
 
 #include <stdio.h>
 
@@ -64,6 +65,13 @@ static void append_connections(struct buffer *text, struct http_listener *listen
     exposition_gauge(text, "backpropd_http_requests_waiting",
                      "Requests that wait for the store or a worker, without a thread.",
                      atomic_load(&listener->suspended));
+    static const char expiry[] = "backpropd_tls_certificate_expiry_timestamp_seconds";
+    int64_t expires_us = tls_expires_us(listener->tls);
+    exposition_family(
+        text, expiry, "gauge",
+        "Until when the certificate is valid, since 1970; without TLS none.");
+    if (expires_us > 0)
+        exposition_integer(text, expiry, "", expires_us / 1000000);
     int streams, maximum;
     hub_count(listener->server->hub, &streams, &maximum);
     exposition_gauge(text, "backpropd_event_streams", "Live event streams.", streams);

@@ -27,6 +27,7 @@ struct identity {
     gnutls_pcert_st chain[CHAIN_MAX];
     unsigned chain_length;
     gnutls_privkey_t key;
+    int64_t expires_us;    /* the first certificate; 0: not known */
     struct identity *next; /* of the retired ones */
     int64_t retired_ns;
 };
@@ -34,6 +35,7 @@ struct identity {
 struct tls {
     const char *certificate_path, *key_path; /* borrowed */
     struct identity *retired;
+    _Atomic int64_t expires_us; /* of the identity in use */
 };
 
 /* libmicrohttpd's callback carries no context of ours, so the identity in use is the
@@ -144,8 +146,9 @@ static int check_pair(struct identity *identity, struct error *err)
     return 0;
 }
 
-/* Says until when the certificate is valid; an operator may watch for the warning. */
-static void log_validity(const struct identity *identity)
+/* Notes and says until when the certificate is valid; an operator may watch for the
+ * warning. */
+static void note_validity(struct identity *identity)
 {
     gnutls_x509_crt_t certificate;
     if (gnutls_pcert_export_x509((gnutls_pcert_st *)(uintptr_t)&identity->chain[0],
@@ -154,6 +157,7 @@ static void log_validity(const struct identity *identity)
     int64_t expires_us =
         (int64_t)gnutls_x509_crt_get_expiration_time(certificate) * 1000000;
     gnutls_x509_crt_deinit(certificate);
+    identity->expires_us = expires_us;
     char text[CLOCK_RFC3339_SIZE];
     clock_format(expires_us, text);
     bool is_over = expires_us < clock_wall_us();
@@ -184,7 +188,7 @@ static int identity_load(const struct tls *tls, struct identity **ret_identity,
         identity_free(identity);
         return rc;
     }
-    log_validity(identity);
+    note_validity(identity);
     *ret_identity = identity;
     return 0;
 }
@@ -206,6 +210,7 @@ int tls_new(const char *certificate_path, const char *key_path, struct tls **ret
         return rc;
     }
     atomic_store(&current_identity, identity);
+    atomic_store(&tls->expires_us, identity->expires_us);
     *ret_tls = tls;
     return 0;
 }
@@ -241,11 +246,17 @@ int tls_reload(struct tls *tls, struct error *err)
         return rc;
     int64_t now = clock_monotonic_ns();
     struct identity *old = atomic_exchange(&current_identity, identity);
+    atomic_store(&tls->expires_us, identity->expires_us);
     old->retired_ns = now;
     old->next = tls->retired;
     tls->retired = old;
     free_retired(tls, now - RETIRED_SECONDS * CLOCK_NS_PER_SECOND);
     return 0;
+}
+
+int64_t tls_expires_us(const struct tls *tls)
+{
+    return tls ? atomic_load(&tls->expires_us) : 0;
 }
 
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *issuers,

@@ -31,6 +31,10 @@ void tls_free(struct tls *tls);
  * Not for two threads at once. */
 int tls_reload(struct tls *tls, struct error *err) __attribute__((warn_unused_result));
 
+/* Until when the certificate in use is valid, since 1970; 0 when that is not known, or
+ * `tls` is NULL. Any thread. */
+int64_t tls_expires_us(const struct tls *tls);
+
 /* For MHD_OPTION_HTTPS_CERT_CALLBACK: what a handshake uses. Any thread. */
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *issuers,
                  int issuer_count, const gnutls_pk_algorithm_t *algorithms,
