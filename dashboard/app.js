@@ -1,9 +1,11 @@
 // The dashboard: what the address says is shown, and drawn again every second.
-import { Problem, call, signIn } from "./api.js";
+import { Problem, signIn } from "./api.js";
 import { jobView } from "./job.js";
 import { datasetList, jobList, modelList } from "./lists.js";
+import { serverState } from "./server.js";
 
 const PERIOD_MS = 1000;
+const SERVER_PERIOD_MS = 5000;
 
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -34,9 +36,19 @@ function complain(error) {
   trouble.textContent = error instanceof Error ? error.message : String(error);
 }
 
+/** What cannot be known is not shown; the view says why. */
 async function showServer() {
-  const info = await call("/v1/info");
-  byId("server").textContent = `backpropd ${info.version}`;
+  try {
+    byId("server").replaceChildren(...await serverState());
+  } catch {
+    byId("server").replaceChildren();
+  }
+}
+
+async function watchServer() {
+  if (!document.hidden)
+    await showServer();
+  setTimeout(watchServer, SERVER_PERIOD_MS);
 }
 
 async function draw() {
@@ -79,12 +91,12 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   signIn(/** @type {HTMLInputElement} */ (byId("token")).value);
   navigate();
-  showServer().catch(complain);
+  showServer();
 });
 addEventListener("pointerdown", () => { pressed = true; });
 for (const name of ["pointerup", "pointercancel"])
   addEventListener(name, () => { pressed = false; });
 addEventListener("hashchange", navigate);
 navigate();
-showServer().catch(complain);
+watchServer();
 setTimeout(loop, PERIOD_MS);
