@@ -387,6 +387,8 @@ void config_print_help(FILE *stream)
     print_options(stream, COMMAND_TOKEN);
     fputs("\nOptions of check, backup and restore:\n", stream);
     print_options(stream, FOLDER_COMMANDS);
+    fputs("\nOptions of healthcheck:\n", stream);
+    print_options(stream, COMMAND_HEALTHCHECK);
     fputs("\nEach option can be set in the environment, too: BACKPROPD_MAX_UPLOAD for\n"
           "--max-upload. A flag wins over the environment, that over the file.\n",
           stream);
