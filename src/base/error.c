@@ -53,6 +53,7 @@ static int code_of_errno(int errno_value)
     switch (errno_value) {
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
         return ERR_NO_SPACE;
     case ENOMEM:
         return ERR_NOMEM;

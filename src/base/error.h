@@ -18,7 +18,7 @@ enum error_code {
     ERR_NOT_FOUND = -4,  /* what was named does not exist */
     ERR_CONFLICT = -5,   /* impossible in the present state */
     ERR_IO = -6,         /* a system call failed: the text holds strerror() */
-    ERR_NO_SPACE = -7,   /* the disk is full (ENOSPC, EDQUOT) */
+    ERR_NO_SPACE = -7,   /* the disk, a quota or a file is full */
     ERR_EOF = -8,        /* the peer or the file ended */
     ERR_CORRUPT = -9,    /* stored bytes do not match their digest or format */
     ERR_CANCELLED = -10, /* given up because somebody asked for it */
@@ -47,7 +47,7 @@ int error_set_at(struct error *err, int code, const char *pointer, const char *f
                  ...) __attribute__((format(printf, 4, 5)));
 
 /* The same for a failed system call: appends strerror(errno_value); the code is
- * ERR_NO_SPACE for ENOSPC and EDQUOT, ERR_NOMEM for ENOMEM, otherwise ERR_IO. */
+ * ERR_NO_SPACE for ENOSPC, EDQUOT and EFBIG, ERR_NOMEM for ENOMEM, otherwise ERR_IO. */
 int error_set_errno(struct error *err, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,7 +12,8 @@ static int code_of_errno(int value)
 {
     if (value == EPIPE)
         return ERR_EOF;
-    return value == ENOSPC || value == EDQUOT ? ERR_NO_SPACE : ERR_IO;
+    bool full = value == ENOSPC || value == EDQUOT || value == EFBIG;
+    return full ? ERR_NO_SPACE : ERR_IO;
 }
 
 int io_read_full(int fd, void *bytes, size_t length)

@@ -25,7 +25,7 @@ static const char *task_code(int rc)
     } codes[] = {
         {ERR_INVALID, "invalid_data"}, {ERR_CORRUPT, "damaged"},
         {ERR_TOO_LARGE, "too_large"},  {ERR_NOMEM, "out_of_memory"},
-        {ERR_NO_SPACE, "no_space"},
+        {ERR_NO_SPACE, "no_space"},    {ERR_IO, "disk_failure"},
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (codes[i].rc == rc)

@@ -67,11 +67,8 @@ static void test_system_errors_say_why_and_map_to_codes(void **state)
     (void)state;
     static const struct {
         int value, code;
-    } cases[] = {{ENOSPC, ERR_NO_SPACE},
-                 {EDQUOT, ERR_NO_SPACE},
-                 {ENOMEM, ERR_NOMEM},
-                 {EIO, ERR_IO},
-                 {ENOENT, ERR_IO}};
+    } cases[] = {{ENOSPC, ERR_NO_SPACE}, {EDQUOT, ERR_NO_SPACE}, {EFBIG, ERR_NO_SPACE},
+                 {ENOMEM, ERR_NOMEM},    {EIO, ERR_IO},          {ENOENT, ERR_IO}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct error err = {0};
         assert_int_equal(error_set_errno(&err, cases[i].value, "cannot open %s", "it"),

@@ -9,8 +9,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vfs_fault present; /* these three are under the lock */
 static uint64_t counted, injected;
 
-/* What the system's VFS says when such a call fails. */
-static int code_of(enum vfs_call_kind kind, enum vfs_fault_way way)
+int vfs_fault_code(enum vfs_call_kind kind, enum vfs_fault_way way)
 {
     if (way == VFS_NO_MEMORY)
         return SQLITE_IOERR_NOMEM;
@@ -63,7 +62,7 @@ static int before(void *context, const struct vfs_call *call, int64_t *ret_writt
         return SQLITE_OK;
     if (way == VFS_HALF || way == VFS_HALF_FULL)
         *ret_written = call->length / 2;
-    return code_of(call->kind, way);
+    return vfs_fault_code(call->kind, way);
 }
 
 static const struct vfs_hooks hooks = {.before = before};

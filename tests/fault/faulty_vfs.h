@@ -33,6 +33,9 @@ struct vfs_fault {
     bool lasts;   /* all that follow fail as well */
 };
 
+/* What the system's VFS says when such a call fails; sets errno. */
+int vfs_fault_code(enum vfs_call_kind kind, enum vfs_fault_way way);
+
 void faulty_vfs_install(const char *folder);
 void faulty_vfs_remove(void);
 

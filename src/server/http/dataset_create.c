@@ -162,10 +162,24 @@ static int insert_run(struct db *db, struct store_write *write, struct error *er
     return rc;
 }
 
+/* A file that was renamed and has no row: nobody else can come to use it on this thread.
+ */
+static void drop_published(struct creation *creation)
+{
+    struct db *db = creation->path[0] == '\0'
+                        ? store_read_begin(creation->server->store, NULL)
+                        : NULL;
+    if (!db) /* then the next start deletes it */
+        return;
+    folders_drop_dataset(creation->server, db, creation->row.file_sha256);
+    store_read_end(creation->server->store, db);
+}
+
 static void insert_done(struct store_write *write, int rc, const struct error *err)
 {
     struct creation *creation = (struct creation *)write;
-    if (rc != 0) { /* a file that was renamed is an orphan, deleted at the next start */
+    if (rc != 0) {
+        drop_published(creation);
         struct error copy = *err;
         creation_fail(creation, rc, &copy);
         return;

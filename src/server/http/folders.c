@@ -96,7 +96,8 @@ int folders_prepare(struct server *server, struct error *err)
         return ERR_INTERNAL;
     rc = visit(server, "datasets", drop_orphan, db, err);
     store_read_end(server->store, db);
-    return rc;
+    /* A dataset's file lasts only if the folder that it is renamed into does. */
+    return rc == 0 ? io_sync_folder(server->config.data_dir, err) : rc;
 }
 
 int folders_open_dataset(const struct server *server, const char *sha256, int *ret_fd,

@@ -200,9 +200,10 @@ static int code_of(const char *name)
     static const struct {
         const char *name;
         int code;
-    } codes[] = {{"invalid_data", ERR_INVALID}, {"damaged", ERR_CORRUPT},
-                 {"too_large", ERR_TOO_LARGE},  {"out_of_memory", ERR_NOMEM},
-                 {"no_space", ERR_NO_SPACE},    {"internal_error", ERR_INTERNAL}};
+    } codes[] = {{"invalid_data", ERR_INVALID},   {"damaged", ERR_CORRUPT},
+                 {"too_large", ERR_TOO_LARGE},    {"out_of_memory", ERR_NOMEM},
+                 {"no_space", ERR_NO_SPACE},      {"disk_failure", ERR_IO},
+                 {"internal_error", ERR_INTERNAL}};
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (strcmp(name, codes[i].name) == 0)
             return codes[i].code;

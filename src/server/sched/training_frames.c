@@ -167,6 +167,7 @@ static int take_failed(struct training *training, json_t *object, size_t bytes,
         {"internal_error", "internal_error"},
         {"too_large", "internal_error"},
         {"no_space", "internal_error"},
+        {"disk_failure", "internal_error"},
     };
     const char *code, *message, *detail = NULL;
     int rc = payload_string(object, "code", PAYLOAD_MAX_TYPE, &code, err);
