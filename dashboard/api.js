@@ -16,7 +16,15 @@ const TOKEN_KEY = "backpropd-token";
 
 /** @param {string} token kept until the tab is closed */
 export function signIn(token) {
-  sessionStorage.setItem(TOKEN_KEY, token);
+  sessionStorage.setItem(TOKEN_KEY, token.trim());
+}
+
+export function signOut() {
+  sessionStorage.removeItem(TOKEN_KEY);
+}
+
+export function isSignedIn() {
+  return sessionStorage.getItem(TOKEN_KEY) !== null;
 }
 
 /**

@@ -1,5 +1,5 @@
 // The dashboard: what the address says is shown, and drawn again every second.
-import { Problem, signIn } from "./api.js";
+import { Problem, isSignedIn, signIn, signOut } from "./api.js";
 import { jobView } from "./job.js";
 import { datasetList, jobList, modelList } from "./lists.js";
 import { serverState } from "./server.js";
@@ -10,6 +10,7 @@ const SERVER_PERIOD_MS = 5000;
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const main = byId("main"), trouble = byId("trouble"), form = byId("sign-in");
+const leave = byId("sign-out");
 
 /** @typedef {(refresh: () => void, complain: (error: unknown) => void) => Promise<Node[]>} View */
 
@@ -32,6 +33,7 @@ function route() {
 function complain(error) {
   const needsToken = error instanceof Problem && error.status === 401;
   form.hidden = !needsToken;
+  leave.hidden = needsToken || !isSignedIn();
   trouble.hidden = needsToken;
   trouble.textContent = error instanceof Error ? error.message : String(error);
 }
@@ -64,6 +66,7 @@ async function draw() {
       /** @type {HTMLElement} */ (main.querySelector(".events"))?.scrollTo(0, scrolled);
     trouble.hidden = true;
     form.hidden = true;
+    leave.hidden = !isSignedIn();
   } catch (error) {
     if (mine === turn)
       complain(error);
@@ -92,6 +95,11 @@ form.addEventListener("submit", (event) => {
   signIn(/** @type {HTMLInputElement} */ (byId("token")).value);
   navigate();
   showServer();
+});
+leave.addEventListener("click", () => {
+  signOut();
+  byId("server").textContent = "";
+  navigate();
 });
 addEventListener("pointerdown", () => { pressed = true; });
 for (const name of ["pointerup", "pointercancel"])

@@ -36,10 +36,20 @@ function spent(job) {
   return duration((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000);
 }
 
+/**
+ * Whose it is, where the list has objects of several owners (an administrator's).
+ * @param {any[]} data
+ * @param {any} item
+ */
+function owner(data, item) {
+  const shown = data.some((other) => other.owner !== item.owner);
+  return shown ? el("span", { class: "id" }, ` ${item.owner}`) : "";
+}
+
 export async function jobList() {
   const { data } = await call("/v1/jobs?limit=100");
   return [table(["job", "status", "", "result", "posted"], data.map((/** @type {any} */ job) => [
-    el("a", { href: `#/jobs/${job.id}` }, job.name),
+    el("span", {}, el("a", { href: `#/jobs/${job.id}` }, job.name), owner(data, job)),
     el("span", { class: `status ${job.status}` }, job.status), spent(job), outcome(job), time(job.created_at),
   ]), "No jobs yet. Post one: curl -d @job.json …/v1/jobs")];
 }
@@ -47,7 +57,8 @@ export async function jobList() {
 export async function datasetList() {
   const { data } = await call("/v1/datasets?limit=100");
   return [table(["dataset", "kind", "rows", "columns", "size", "uploaded"], data.map((/** @type {any} */ dataset) => [
-    el("span", {}, dataset.name, " ", el("span", { class: "id" }, dataset.id)), dataset.kind,
+    el("span", {}, dataset.name, " ", el("span", { class: "id" }, dataset.id), owner(data, dataset)),
+    dataset.kind,
     number((dataset.rows.train ?? 0) + (dataset.rows.test ?? 0)),
     dataset.sample_shape ? dataset.sample_shape.join(" × ") : number(dataset.columns.length),
     bytes(dataset.bytes), time(dataset.created_at),
@@ -58,7 +69,7 @@ export async function modelList() {
   const { data } = await call("/v1/models?limit=100");
   return [table(["model", "parameters", "result", "made"], data.map((/** @type {any} */ model) => [
     el("span", {}, model.job ? el("a", { href: `#/jobs/${model.job}` }, model.name) : model.name, " ",
-      el("span", { class: "id" }, model.id)),
+      el("span", { class: "id" }, model.id), owner(data, model)),
     number(model.parameters), outcome(model), time(model.created_at),
   ]), "No models yet: a job that succeeds makes one.")];
 }

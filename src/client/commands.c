@@ -290,7 +290,8 @@ static int delete_one(struct api *api, const struct arguments *arguments)
 {
     static const struct {
         const char *prefix, *path;
-    } kinds[] = {{"ds_", "datasets"}, {"job_", "jobs"}, {"mdl_", "models"}};
+    } kinds[] = {
+        {"ds_", "datasets"}, {"job_", "jobs"}, {"mdl_", "models"}, {"tok_", "tokens"}};
     const char *id = arguments->words[0];
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (strncmp(id, kinds[i].prefix, strlen(kinds[i].prefix)) != 0)
@@ -300,8 +301,35 @@ static int delete_one(struct api *api, const struct arguments *arguments)
         return api_call(api, "DELETE", path, NULL, 0, NULL);
     }
     snprintf(api->message, sizeof(api->message),
-             "expected an ID (ds_…, job_… or mdl_…), found \"%.64s\"", id);
+             "expected an ID (ds_…, job_…, mdl_… or tok_…), found \"%.64s\"", id);
     return ERR_INVALID;
+}
+
+static int run_tokens(struct api *api, const struct arguments *arguments)
+{
+    if (arguments->count > 0)
+        return show_one(api, "/v1/tokens", arguments->words[0], "");
+    return show(api, "/v1/tokens?limit=100");
+}
+
+static int run_token(struct api *api, const struct arguments *arguments)
+{
+    json_t *body = json_pack("{s:s, s:s*, s:s*}", "scope", arguments->words[0], "owner",
+                             arguments->count > 1 ? arguments->words[1] : NULL, "name",
+                             arguments->name);
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_t *json = NULL;
+    int rc =
+        text ? api_call(api, "POST", "/v1/tokens", text, strlen(text), &json) : ERR_NOMEM;
+    free(text);
+    json_decref(body);
+    return rc != 0 ? rc : print_json(json);
+}
+
+static int run_audit(struct api *api, const struct arguments *arguments)
+{
+    (void)arguments;
+    return show(api, "/v1/audit?limit=100");
 }
 
 const struct command command_table[] = {
@@ -327,7 +355,12 @@ const struct command command_table[] = {
     {"generate", "MODEL PROMPT", "go on with a text", 2, 2, run_generate},
     {"evaluate", "MODEL DATASET [SPLIT]",
      "score a model: train, validation, test or all (the default)", 2, 3, run_evaluate},
-    {"delete", "ID", "delete a dataset, job or model", 1, 1, delete_one},
+    {"delete", "ID", "delete a dataset, job or model, revoke a token", 1, 1, delete_one},
+    {"tokens", "[TOKEN]", "list access tokens, or show one (scope admin)", 0, 1,
+     run_tokens},
+    {"token", "SCOPE [OWNER]", "make an access token; --name (scope admin)", 1, 2,
+     run_token},
+    {"audit", "", "what was changed, by whom (scope admin)", 0, 0, run_audit},
     {"info", "", "what the server is", 0, 0, run_info},
     {NULL, NULL, NULL, 0, 0, NULL},
 };

@@ -23,7 +23,7 @@ static void print_help(FILE *file)
                   "  --token TOKEN      an access token (better in BACKPROP_TOKEN)\n"
                   "  --cacert FILE      certificates that may vouch for the server's\n"
                   "                     (BACKPROP_CACERT, else the system's)\n"
-                  "  --name NAME        of an upload\n"
+                  "  --name NAME        of an upload or a token\n"
                   "  --dataset ID       put into the spec of submit and validate\n"
                   "  --watch            submit: follow the job\n"
                   "  --output FILE      of download and metrics\n"

@@ -270,6 +270,24 @@ class LifeTest(unittest.TestCase):
         self.assertEqual(client.model(self.objects.model)["owner"], "alice")
         self.assertEqual(client.dataset(self.objects.dataset)["owner"], "alice")
 
+    def test_the_command_line_client_manages_tokens(self):
+        def backprop(token, *words, status=0):
+            run = subprocess.run([BIN / "backprop", "--url", self.service.url, *words], text=True,
+                                 capture_output=True, timeout=60,
+                                 env={**os.environ, "BACKPROP_TOKEN": token})
+            self.assertEqual(run.returncode, status, run.stderr)
+            return json.loads(run.stdout) if run.stdout else None
+
+        made = backprop(self.service.admin, "token", "read", "alice", "--name", "by hand")
+        self.assertEqual((made["scope"], made["owner"], made["name"]), ("read", "alice", "by hand"))
+        self.assertIn(self.objects.job, [job["id"] for job in backprop(made["token"], "jobs")["data"]])
+        self.assertEqual(backprop(self.service.admin, "tokens", made["id"])["id"], made["id"])
+        self.assertIn(made["id"], [t["id"] for t in backprop(self.service.admin, "tokens")["data"]])
+        self.assertEqual(backprop(self.service.admin, "audit")["data"][0]["target"], made["id"])
+        backprop(made["token"], "tokens", status=1)
+        backprop(self.service.admin, "delete", made["id"])
+        backprop(made["token"], "jobs", status=1)
+
     def test_use_is_noted(self):
         made = self.admin.create_token("read")
         self.assertIsNone(made["last_used_at"])
