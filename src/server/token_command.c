@@ -2,13 +2,16 @@
 #include "token_command.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "control.h"
 #include "token_verbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PATIENCE_SECONDS 10 /* a daemon that starts or stops */
 
@@ -16,6 +19,35 @@ static void sleep_briefly(void)
 {
     const struct timespec moment = {.tv_nsec = 50000000};
     nanosleep(&moment, NULL);
+}
+
+/* Root that makes a token in another user's data folder, while no daemon runs, leaves the
+ * store's files to that user, whose daemon could not open them otherwise. The user may
+ * have put anything into the folder: a link is not followed, a file that is elsewhere,
+ * too, not given away. */
+static int leave_to_owner(const char *data_dir, struct error *err)
+{
+    static const char *const names[] = {"backpropd.db", "backpropd.db-wal",
+                                        "backpropd.db-shm", "backpropd.lock"};
+    struct stat folder_status, status;
+    if (geteuid() != 0)
+        return 0;
+    int folder = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0 || fstat(folder, &folder_status) != 0) {
+        io_close(&folder);
+        return error_set(err, ERR_IO, "cannot open the data folder");
+    }
+    int rc = 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        int fd = openat(folder, names[i], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+            status.st_uid == 0 && status.st_nlink == 1 && folder_status.st_uid != 0 &&
+            fchown(fd, folder_status.st_uid, folder_status.st_gid) != 0)
+            rc = error_set_errno(err, errno, "cannot leave the store to its owner");
+        io_close(&fd);
+    }
+    io_close(&folder);
+    return rc;
 }
 
 static int run_here(const struct config *config, const struct token_order *order,
@@ -27,6 +59,9 @@ static int run_here(const struct config *config, const struct token_order *order
         return rc;
     bool revoked;
     rc = token_verb_run(store, config->audit_rows, order, output, notice, &revoked, err);
+    struct error fault = {0};
+    if (leave_to_owner(config->data_dir, &fault) != 0 && rc == 0)
+        rc = error_set(err, fault.code, "%s", fault.text);
     store_close(store);
     return rc;
 }

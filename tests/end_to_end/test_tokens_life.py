@@ -115,6 +115,21 @@ class CommandTest(unittest.TestCase):
         finally:
             service.remove()
 
+    def test_root_leaves_the_store_to_the_owner_of_the_folder(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root to act in another user's folder")
+        self.data.mkdir(mode=0o700)
+        os.chown(self.data, 65534, 65534)
+        outside = self.folder / "outside"
+        outside.write_text("root's")
+        os.link(outside, self.data / "backpropd.lock")  # as a mischievous user might
+        self.assertEqual(token_command(self.data, "create", "--scope", "admin")[0], 0)
+        self.assertEqual((self.data / "backpropd.db").stat().st_uid, 65534)
+        self.assertEqual(outside.stat().st_uid, 0)
+        (self.data / "backpropd.lock").unlink()
+        self.assertEqual(token_command(self.data, "list")[0], 0)
+        self.assertEqual({path.stat().st_uid for path in self.data.iterdir()}, {65534})
+
     def test_other_users_do_not_reach_the_socket(self):
         if os.geteuid() != 0:
             self.skipTest("needs root to become another user")
