@@ -15,6 +15,9 @@
 
 #include <cmocka.h>
 
+#define REFUSED_BODY                                                                     \
+    "POST /change HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n"              \
+    "Expect: 100-continue\r\n\r\n"
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct http_fixture fixture;
@@ -233,8 +236,7 @@ static void test_every_reply_says_what_browsers_may_not_do(void **state)
         "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "DELETE /look HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "GET /look HTTP/1.1\r\nHost: evil.example\r\n\r\n",
-        "POST /change HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n"
-        "Expect: 100-continue\r\n\r\n",
+        REFUSED_BODY,
     };
     static const char *const headers[] = {
         "\r\nX-Content-Type-Options: nosniff\r\n",
