@@ -12,10 +12,31 @@
  */
 #define LARGE 512
 
+/* Whether OpenBLAS uses the vectors that this CPU has. It takes a CPU that is newer than
+ * itself for an old one: on Zen 5 version 0.3.21 has 117 GFLOP/s where our own kernel has
+ * 177 to 212 at 1024 cubed, and 147 to 181 at 4096. */
+static bool openblas_knows_cpu(void)
+{
+    static const char *const cores[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+    if (gemm_isa_best() != GEMM_AVX512)
+        return true;
+    const char *core = openblas_get_corename();
+    for (size_t i = 0; i < sizeof(cores) / sizeof(cores[0]); i++) {
+        if (strcmp(core, cores[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_small(const struct product *p)
+{
+    return p->m < LARGE || p->n < LARGE || p->k < LARGE;
+}
+
 static void product(const struct product *p)
 {
     enum gemm_isa isa = gemm_isa_best();
-    if (isa != GEMM_BASELINE && (p->m < LARGE || p->n < LARGE || p->k < LARGE)) {
+    if (isa != GEMM_BASELINE && (is_small(p) || !openblas_knows_cpu())) {
         gemm_kernel(isa, p);
         return;
     }
