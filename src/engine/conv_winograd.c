@@ -15,8 +15,8 @@
 
 #include <string.h>
 
-#define MIN_CHANNELS 8 /* below, the transforms cost more than products */
-#define ALIGN 16       /* reals */
+#define MIN_CHANNELS 16 /* below, the transforms take what the products save */
+#define ALIGN 16        /* reals */
 #define BLOCK_REALS (64 << 10)
 #define MAX_IMAGES 16 /* of a block */
 

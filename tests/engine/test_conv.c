@@ -19,6 +19,7 @@
 
 #define IMAGES 3
 #define GENERATED 400
+#define OVERLAPPING 60
 
 static uint32_t pick(struct rng *rng, uint32_t from, uint32_t to)
 {
@@ -164,6 +165,42 @@ static void test_convolutions_equal_their_definition(void **state)
     }
 }
 
+/* Convolutions whose windows overlap, most of which suit minimal filtering. */
+static struct conv random_overlapping_conv(struct rng *rng)
+{
+    struct window window = {.dimensions = 2, .channels = pick(rng, 14, 35)};
+    struct window_axis *axes[] = {&window.rows, &window.columns};
+    for (int i = 0; i < 2; i++) {
+        struct window_axis *axis = axes[i];
+        *axis = (struct window_axis){
+            .size = pick(rng, 1 + (uint32_t)i, 5), .stride = 1, .dilation = 1};
+        axis->before = pick(rng, 0, (uint32_t)axis->size - 1);
+        axis->after = pick(rng, 0, (uint32_t)axis->size - 1);
+        axis->in = pick(rng, 5, 19);
+        axis->out = axis->in + axis->before + axis->after - axis->size + 1;
+    }
+    return conv_make(&window, pick(rng, 14, 50), 1);
+}
+
+static void test_overlapping_convolutions_equal_their_definition(void **state)
+{
+    (void)state;
+    for (enum gemm_isa isa = GEMM_BASELINE; isa < GEMM_ISA_COUNT; isa++) {
+        if (!gemm_isa_supported(isa))
+            continue;
+        size_t suit = 0;
+        for (uint64_t i = 0; i < OVERLAPPING; i++) {
+            struct rng rng;
+            rng_init(&rng, 10, RNG_SAMPLE, i);
+            struct conv conv = random_overlapping_conv(&rng);
+            conv.isa = isa;
+            suit += winograd_suits(&conv) ? 1 : 0;
+            check(&conv, &rng);
+        }
+        assert_true(suit > OVERLAPPING / 2);
+    }
+}
+
 /* The layers of networks that people train: whole panels and tiles. */
 static void test_convolutions_of_known_networks_equal_their_definition(void **state)
 {
@@ -287,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_convolutions_equal_their_definition),
+        cmocka_unit_test(test_overlapping_convolutions_equal_their_definition),
         cmocka_unit_test(test_convolutions_of_known_networks_equal_their_definition),
         cmocka_unit_test(test_minimal_filtering_rounds_little),
         cmocka_unit_test(test_a_convolution_gives_the_same_bits_each_time),
