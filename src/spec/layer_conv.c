@@ -44,6 +44,10 @@ const struct window_keys conv2d_window = {2, "kernel_size", "dilation_rate", 1};
 
 #define PANEL 16 /* channels are padded to a multiple of it */
 
+#define FILTER_POINTS 6
+#define FILTER_IMAGES 16
+#define FILTER_BLOCK (INT64_C(64) << 10)
+
 /* What the input and the filters are cut in. */
 static int check_groups(const struct layer *layer, int64_t channels, int64_t filters,
                         int64_t groups, struct violations *violations)
@@ -99,7 +103,8 @@ static int64_t whole_panels(int64_t channels)
 }
 
 /* Padded rows of an image and of its gradient, and the weights in panels. */
-static int64_t scratch_of(const struct window *window, int64_t filters, int64_t groups)
+static int64_t direct_scratch(const struct window *window, int64_t filters,
+                              int64_t groups)
 {
     const struct window_axis *rows = &window->rows, *columns = &window->columns;
     int64_t span = (int64_t)((columns->size - 1) * columns->dilation);
@@ -114,6 +119,38 @@ static int64_t scratch_of(const struct window *window, int64_t filters, int64_t 
            (int64_t)(rows->size * columns->size) *
                (forward > backward ? forward : backward) +
            depth + wide + 4 * PANEL;
+}
+
+/* That of minimal filtering (engine/conv_winograd.c): so many images or rows at 6 points,
+ * and the kernel at them; 0 where the engine never takes it. */
+static int64_t filtering_scratch(const struct window *window, int64_t filters,
+                                 int64_t groups)
+{
+    const struct window_axis *rows = &window->rows, *columns = &window->columns;
+    int64_t channels = (int64_t)window->channels, taps = (int64_t)columns->size;
+    if (groups > 1 || taps < 2 || taps >= FILTER_POINTS || columns->stride > 1 ||
+        columns->dilation > 1)
+        return 0;
+    int64_t longest = (int64_t)(columns->in > columns->out ? columns->in : columns->out);
+    int64_t tiles = longest / (FILTER_POINTS + 1 - taps) + 1;
+    int64_t row =
+        FILTER_POINTS * tiles * (whole_panels(filters) + whole_panels(channels));
+    int64_t image = (int64_t)(rows->in > rows->out ? rows->in : rows->out) * row;
+    int64_t strip = 4 * (int64_t)rows->size * row;
+    int64_t block =
+        FILTER_IMAGES * image < FILTER_BLOCK ? FILTER_IMAGES * image : FILTER_BLOCK;
+    strip = strip < image ? strip : image;
+    return (block > strip ? block : strip) +
+           (FILTER_POINTS * (int64_t)rows->size + 1) * whole_panels(filters) *
+               whole_panels(channels) +
+           filters + channels + 16 * PANEL;
+}
+
+static int64_t scratch_of(const struct window *window, int64_t filters, int64_t groups)
+{
+    int64_t direct = direct_scratch(window, filters, groups);
+    int64_t filtering = filtering_scratch(window, filters, groups);
+    return direct > filtering ? direct : filtering;
 }
 
 static int conv_infer(const struct window_keys *keys, const struct model_spec *model,

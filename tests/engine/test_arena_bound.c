@@ -88,6 +88,30 @@ static void test_convolutions_of_all_sorts(void **state)
     assert_true(compared > 300);
 }
 
+/* Windows that overlap, between channels enough for minimal filtering. */
+static void test_convolutions_of_many_channels(void **state)
+{
+    (void)state;
+    int compared = 0;
+    for (int size = 2; size <= 5; size++) {
+        for (int side = 8; side <= 128; side *= 4) {
+            for (int filters = 16; filters <= 256; filters *= 4) {
+                const int64_t dims[SHAPE_MAX_RANK] = {side, side, 40};
+                char layers[512];
+                snprintf(layers, sizeof(layers),
+                         "[{'type': 'conv2d', 'filters': %d, 'kernel_size': %d, "
+                         "'padding': 'same'}, {'type': 'conv2d', 'filters': 33, "
+                         "'kernel_size': [1, %d]}, {'type': "
+                         "'global_average_pool2d'}, " DENSE_END,
+                         filters, size, size);
+                expect_bound(layers, dims);
+                compared++;
+            }
+        }
+    }
+    assert_int_equal(compared, 36);
+}
+
 static void test_networks_for_images(void **state)
 {
     (void)state;
@@ -159,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chains_of_dense_layers),
         cmocka_unit_test(test_convolutions_of_all_sorts),
+        cmocka_unit_test(test_convolutions_of_many_channels),
         cmocka_unit_test(test_networks_for_images),
         cmocka_unit_test(test_networks_for_sequences),
         cmocka_unit_test(test_networks_for_texts),
