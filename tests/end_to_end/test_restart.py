@@ -58,6 +58,31 @@ class RestartTest(unittest.TestCase):
         self.assertEqual((ended["status"], ended["weights_sha256"]), ("succeeded", expected))
         self.assertEqual(self.service.client.wait(queued, timeout=60)["status"], "succeeded")
 
+    def test_many_jobs_and_large_checkpoints_drain_in_time(self):
+        """Four of 8 MB, and two of 60 that have had no time for a checkpoint yet."""
+        self.service.stop()
+        self.service.arguments = ("--workers", "6")
+        self.service.start()
+        jobs = []
+        for units in [512] * 4 + [1536] * 2:
+            layers = [{"type": "dense", "units": units, "activation": "relu"}] * 3
+            jobs.append(self.service.client.submit(dict(
+                self.body, epochs=1000000, resources={"memory_mb": 4096},
+                model={"layers": layers + [{"type": "dense", "units": "auto"}]}))["id"])
+        for job in jobs:
+            self.running(job, seconds=120)
+        begin = time.monotonic()
+        self.assertEqual(self.service.stop(), 0)
+        self.assertLess(time.monotonic() - begin, 12)  # 8, and a busy machine
+        self.service.start()
+        for job in jobs:
+            answer = self.service.client.job(job)
+            self.assertIn(answer["status"], ("queued", "running"))
+            self.assertLessEqual(answer["attempt"], 1)
+            types = [event["type"] for event in self.service.client.events(job)["data"]]
+            self.assertNotIn("worker_crashed", types)
+            self.service.client.cancel(job)
+
     def test_a_killed_daemon_loses_no_job(self):
         expected = self.undisturbed()
         job = self.service.client.submit(self.body)["id"]

@@ -196,8 +196,7 @@ static void run_stop(struct loop_call *call)
     loop_set_timer(sched->loop, &sched->deadline, stop->deadline_ns);
     ingesting_end_all(sched);
     serving_end_all(sched);
-    for (struct training *t = sched->trainings; t; t = t->next)
-        training_drain(t);
+    training_drain_some(sched);
 }
 
 void sched_stop(struct sched *sched, int64_t deadline_ns)

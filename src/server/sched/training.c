@@ -26,6 +26,9 @@
 #define HOLD_ABOVE_BYTES ((size_t)8 << 20)
 #define LET_GO_BELOW_BYTES ((size_t)4 << 20)
 
+/* Checkpoints that are written at the same time when the daemon goes. */
+#define DRAIN_BYTES ((size_t)64 << 20)
+
 /* Of the newest checkpoints: the last may turn out to be damaged. */
 #define LEAST_LATEST 2
 
@@ -81,8 +84,11 @@ static void settle(struct training *training)
     struct training **at = &training->sched->trainings;
     while (*at != training)
         at = &(*at)->next;
+    struct sched *sched = training->sched;
     *at = training->next;
     training_free(training);
+    if (sched->stopping)
+        training_drain_some(sched);
 }
 
 void training_write_submitted(void *context, size_t bytes)
@@ -528,15 +534,44 @@ void training_ask(struct training *training, enum training_wish wish)
         tell_wish(training);
 }
 
-void training_drain(struct training *training)
+static void drain(struct training *training)
 {
     training->draining = true;
     if (training->state == TRAINING_RUNNING && training->worker)
         tell_wish(training);
 }
 
+/* What the checkpoint of a drain may have: as much as the last one. Without one a job is
+ * very young, or its checkpoints are so large that none could be afforded yet. */
+static size_t drain_bytes(const struct training *training)
+{
+    if (training->state != TRAINING_RUNNING)
+        return 0;
+    return training->checkpoint_bytes > 0 ? training->checkpoint_bytes : DRAIN_BYTES;
+}
+
+/* Side by side, large checkpoints would all be late; so the others go on training until
+ * it is their turn. */
+void training_drain_some(struct sched *sched)
+{
+    for (;;) {
+        size_t under_way = 0;
+        struct training *next = NULL;
+        for (struct training *t = sched->trainings; t; t = t->next) {
+            if (t->draining)
+                under_way += drain_bytes(t);
+            else if (!next || drain_bytes(t) < drain_bytes(next))
+                next = t;
+        }
+        if (!next || (under_way > 0 && under_way + drain_bytes(next) > DRAIN_BYTES))
+            return;
+        drain(next);
+    }
+}
+
 void training_kill(struct training *training)
 {
+    training->draining = true;
     if (training->worker)
         worker_process_kill(training->worker, WORKER_STOPPED, "the daemon ends");
 }

@@ -44,6 +44,7 @@ struct training {
     int attempt, max_attempts;
     int64_t memory_mb;          /* resources.memory_mb */
     int keep_best, keep_latest; /* checkpoints */
+    size_t checkpoint_bytes;    /* of the last one in this attempt; 0: none yet */
     int64_t lease;
 
     enum training_state state;
@@ -92,8 +93,8 @@ struct training *training_find(struct sched *sched, const char *job_id);
 /* Passes a wish on to the worker. Weaker wishes than an earlier one are ignored. */
 void training_ask(struct training *training, enum training_wish wish);
 
-/* The daemon is going: the job is to be back in the queue soon. */
-void training_drain(struct training *training);
+/* The daemon is going (`stopping` is set): all jobs are to be back in the queue soon. */
+void training_drain_some(struct sched *sched);
 
 /* The daemon's time is up. */
 void training_kill(struct training *training);

@@ -76,6 +76,8 @@ static int begin_upload(struct training *training, json_t *object, bool model,
     if (rc != 0)
         return rc;
     training->receives_model = model;
+    if (!model)
+        training->checkpoint_bytes = (size_t)bytes;
     json_decref(training->announced);
     training->announced = json_incref(object);
     return 0;
