@@ -1,11 +1,13 @@
 """What the daemon says on standard error, and the identifiers that tie it to replies and events."""
 import json
+import pathlib
 import re
 import unittest
 
 from service import ServiceTest, spirals_csv
 from until import until
 
+ROOT = pathlib.Path(__file__).parents[2]
 PAIR = re.compile(r'([a-z0-9_]+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?: |$)')
 SECRET = "bpd_secret-that-must-not-be-logged"
 
@@ -110,6 +112,25 @@ class Logfmt(ServiceTest):
         requests = until(self.requests)
         self.assertEqual(requests["r1"]["level"], "debug")
         self.assertEqual(requests["r2"]["route"], "none")
+
+
+class Sources(unittest.TestCase):
+    """Lines of logfmt are made by hand, so their formats are looked at: pairs alone, each key once,
+    none that every line has."""
+
+    def test_formats_are_pairs(self):
+        call = re.compile(r'log_event\(\s*[^"]*?"(\w+)",((?:\s*"(?:[^"\\]|\\.)*")+)')
+        seen = 0
+        for file in sorted((ROOT / "src").rglob("*.c")):
+            for event, strings in call.findall(file.read_text()):
+                seen += 1
+                text = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', strings)).replace('\\"', '"')
+                if text in ("", "%s"):  # no pairs
+                    continue
+                keys = list(logfmt(text))
+                self.assertEqual(len(keys), text.count("="), f"{event}: {text}")
+                self.assertFalse({"ts", "level", "event"} & set(keys), f"{event}: {text}")
+        self.assertGreater(seen, 30)
 
 
 if __name__ == "__main__":

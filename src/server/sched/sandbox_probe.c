@@ -85,7 +85,7 @@ int sandbox_probe(const char *worker_path, const char *policy,
 {
     bool strict = strcmp(policy, "strict") == 0;
     if (strcmp(policy, "none") == 0) {
-        log_event(LOG_WARN, "sandbox_off", "level=none");
+        log_event(LOG_WARN, "sandbox_off", "sandbox=none");
         snprintf(ret_level, SANDBOX_LEVEL_SIZE, "none");
         return 0;
     }
@@ -106,7 +106,7 @@ int sandbox_probe(const char *worker_path, const char *policy,
                              "--sandbox=strict: workers can be confined only to the "
                              "level \"%s\" here: %s",
                              level, missing);
-        log_event(LOG_WARN, "sandbox_degraded", "level=%s reason=%s", level,
+        log_event(LOG_WARN, "sandbox_degraded", "sandbox=%s reason=%s", level,
                   log_quote(missing, quoted, sizeof(quoted)));
     }
     memcpy(ret_level, level, sizeof(level));
