@@ -213,7 +213,7 @@ class DiskTest(LimitTest):
         self.refused(self.upload(), 507, "no_space")
         self.refused(self.post(spec("ds_x")), 507, "no_space")
         self.assertEqual(self.service.request("GET", "/v1/jobs")[0], 200)
-        self.assertEqual(self.service.request("GET", "/readyz")[0], 200)
+        self.assertEqual(self.service.request("GET", "/livez")[0], 200)
 
 
 class StreamsTest(LimitTest):

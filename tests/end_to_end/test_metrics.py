@@ -1,4 +1,5 @@
 """GET /metrics: well formed, well named, bounded, and true."""
+import socket
 import unittest
 
 import exposition
@@ -10,7 +11,8 @@ LABELS = {"method", "route", "status", "le", "code", "task", "reason", "result",
 FAMILIES = {
     "backpropd_build_info", "backpropd_http_request_duration_seconds",
     "backpropd_http_problems_total", "backpropd_http_request_body_bytes_total",
-    "backpropd_http_connections", "backpropd_http_requests_open",
+    "backpropd_http_connections", "backpropd_http_connections_cut_total",
+    "backpropd_http_requests_open",
     "backpropd_http_requests_waiting", "backpropd_event_streams", "backpropd_event_streams_max",
     "backpropd_jobs", "backpropd_queue_length", "backpropd_queue_oldest_seconds",
     "backpropd_jobs_ended_total", "backpropd_slots", "backpropd_slots_used", "backpropd_workers",
@@ -140,6 +142,20 @@ class Metrics(ServiceTest):
         used = value(families, "backpropd_slots_used")
         fits = value(families, "backpropd_queue_length") == length and (used == 2 or length == 0)
         return families if fits else None
+
+
+class Cuts(ServiceTest):
+    arguments = ("--workers", "1", "--header-timeout", "1")
+
+    def test_a_connection_that_is_cut_is_counted_once(self):
+        with socket.create_connection(("127.0.0.1", self.service.port)) as slow:
+            slow.sendall(b"GET /livez HTTP/1.1\r\n")
+            slow.settimeout(30)
+            while slow.recv(4096):
+                pass
+        cut = lambda: value(scrape(self.service), "backpropd_http_connections_cut_total",
+                            reason="headers_too_slow")
+        self.assertEqual(until(cut), 1)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 #include "request_internal.h"
 #include "route.h"
 #include "tls.h"
+#include "watch.h"
 
 #include <stdio.h>
 
@@ -50,6 +51,19 @@ static void append_problems(struct buffer *text, struct counters *counters)
         char labels[PROMETHEUS_LABELS_SIZE];
         snprintf(labels, sizeof(labels), "code=\"%s\"", code);
         exposition_integer(text, name, labels, count);
+    }
+}
+
+static void append_cuts(struct buffer *text, const struct watch *watch)
+{
+    static const char name[] = "backpropd_http_connections_cut_total";
+    exposition_family(text, name, "counter",
+                      "Connections that were cut because of their peer, by why.");
+    for (int i = 0; i < WATCH_CUT_COUNT; i++) {
+        char labels[PROMETHEUS_LABELS_SIZE];
+        snprintf(labels, sizeof(labels), "reason=\"%s\"",
+                 watch_cut_name((enum watch_cut)i));
+        exposition_integer(text, name, labels, watch_cuts(watch, (enum watch_cut)i));
     }
 }
 
@@ -91,6 +105,7 @@ void prometheus_append_http(struct buffer *text, struct http_listener *listener)
     exposition_counter(text, "backpropd_http_request_body_bytes_total",
                        "Bytes of request bodies that were received.",
                        counters_bytes_received(listener->counters));
+    append_cuts(text, listener->watch);
     append_connections(text, listener);
 }
 

@@ -25,6 +25,7 @@ struct watched {
     struct peer *peer; /* NULL: a surplus connection */
     enum peers_answer place;
     int ends; /* looks in a row that found the peer's end */
+    bool is_cut;
     atomic_int state;
     _Atomic int64_t since_ns;    /* of the state */
     int64_t full_since_ns;       /* since when all looks found no room; 0: it has some */
@@ -42,7 +43,24 @@ struct watch {
     pthread_cond_t stop;
     bool stopping;
     struct watched *first;
+    _Atomic int64_t cuts[WATCH_CUT_COUNT];
 };
+
+static const char *const cut_names[WATCH_CUT_COUNT] = {
+    [WATCH_CUT_HEADERS] = "headers_too_slow",
+    [WATCH_CUT_READER] = "reads_too_slowly",
+    [WATCH_CUT_ENDED] = "ended_half_way",
+    [WATCH_CUT_REFUSED] = "too_many_connections"};
+
+const char *watch_cut_name(enum watch_cut reason)
+{
+    return cut_names[reason];
+}
+
+int64_t watch_cuts(const struct watch *watch, enum watch_cut reason)
+{
+    return atomic_load_explicit(&watch->cuts[reason], memory_order_relaxed);
+}
 
 bool watch_is_at_end(int fd)
 {
@@ -50,10 +68,14 @@ bool watch_is_at_end(int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-static void cut(struct watched *watched, const char *reason)
+static void cut(struct watch *watch, struct watched *watched, enum watch_cut reason)
 {
-    log_event(LOG_DEBUG, "connection_cut", "reason=%s", reason);
     shutdown(watched->fd, SHUT_RDWR);
+    if (watched->is_cut)
+        return; /* its thread has not found out yet */
+    watched->is_cut = true;
+    log_event(LOG_DEBUG, "connection_cut", "reason=%s", cut_names[reason]);
+    atomic_fetch_add(&watch->cuts[reason], 1);
 }
 
 /* Does the peer take what is sent to it more slowly than it must? What the kernel could
@@ -104,7 +126,7 @@ static int64_t patience_ns(const struct watch *watch, const struct watched *watc
     return seconds > 0 ? seconds * CLOCK_NS_PER_SECOND : INT64_MAX;
 }
 
-static void look(const struct watch *watch, struct watched *watched, int64_t now_ns)
+static void look(struct watch *watch, struct watched *watched, int64_t now_ns)
 {
     int state = atomic_load(&watched->state);
     bool asks = state != WATCH_BUSY || watched->gone;
@@ -114,14 +136,14 @@ static void look(const struct watch *watch, struct watched *watched, int64_t now
         /* What is on its way to it is thrown away when the socket is closed. */
         const struct linger none = {.l_onoff = 1, .l_linger = 0};
         (void)setsockopt(watched->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-        cut(watched, "reads_too_slowly");
+        cut(watch, watched, WATCH_CUT_READER);
     }
     if (state == WATCH_BUSY)
         look_at_busy(watched);
     else if (watched->ends >= ENDS_TO_CUT)
-        cut(watched, "ended_half_way");
+        cut(watch, watched, WATCH_CUT_ENDED);
     else if (state == WATCH_IDLE && waited > patience_ns(watch, watched))
-        cut(watched, "headers_too_slow");
+        cut(watch, watched, WATCH_CUT_HEADERS);
 }
 
 static void *run(void *context)
@@ -191,8 +213,10 @@ enum MHD_Result watch_admit(void *context, const struct sockaddr *address,
     struct watch *watch = context;
     (void)length;
     bool is_surplus = peers_look(watch->peers, address) != PEERS_OK;
-    return is_surplus && atomic_load(&watch->surplus) >= WATCH_SURPLUS_MAX ? MHD_NO
-                                                                           : MHD_YES;
+    if (!is_surplus || atomic_load(&watch->surplus) < WATCH_SURPLUS_MAX)
+        return MHD_YES;
+    atomic_fetch_add(&watch->cuts[WATCH_CUT_REFUSED], 1);
+    return MHD_NO;
 }
 
 /* So that the kernel gives up a peer that is gone, too. */
@@ -213,7 +237,7 @@ static struct watched *add(struct watch *watch, struct MHD_Connection *connectio
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct watched *watched = socket ? mem_alloc(sizeof(*watched)) : NULL;
     if (!watched)
-        return NULL; /* it is answered that there is no memory */
+        return NULL;                  /* it is answered that there is no memory */
     watched->fd = socket->connect_fd; /* the next look-up may use the same union */
     const union MHD_ConnectionInfo *client =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);

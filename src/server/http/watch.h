@@ -70,6 +70,17 @@ void watch_for_end(struct watch *watch, struct MHD_Connection *connection,
 /* Connections now, surplus ones aside. */
 int64_t watch_count(struct watch *watch);
 
+/* Connections that were cut since the start, by why. Any thread. */
+enum watch_cut {
+    WATCH_CUT_HEADERS, /* no request became whole in time */
+    WATCH_CUT_READER,  /* the peer read too slowly */
+    WATCH_CUT_ENDED,   /* the peer closed its side half-way */
+    WATCH_CUT_REFUSED, /* a surplus one too many: closed without a word */
+    WATCH_CUT_COUNT
+};
+const char *watch_cut_name(enum watch_cut reason);
+int64_t watch_cuts(const struct watch *watch, enum watch_cut reason);
+
 /* True when the peer of a socket has closed its side and nothing is left to be read. */
 bool watch_is_at_end(int fd);
 
