@@ -1,15 +1,18 @@
 """Bits that change on the disk, and database files that are broken: all is noticed, said and
 survived. Each test counts what it damaged."""
 import contextlib
+import json
 import random
 import sqlite3
 import subprocess
 import unittest
 
 from service import BIN, Service, spec, spirals_csv
+from until import until
 
 DATASET_FLIPS = 12
 CHUNK_FLIPS = 12
+CHECKPOINT_FLIPS = 4
 BROKEN_DATABASES = 30
 BROKEN_LOGS = 6
 ROUTES = ("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/metrics", "/v1/jobs/{job}/events",
@@ -108,6 +111,41 @@ class DamageTest(unittest.TestCase):
             self.service.start()
         self.assertEqual(noticed, CHUNK_FLIPS)
         self.assertEqual(self.service.request("GET", f"/v1/models/{damaged}/weights")[0], 200)
+
+    def flip_newest_checkpoint(self, dice):
+        """Changes one bit of it. How many there are."""
+        with contextlib.closing(sqlite3.connect(self.data / "backpropd.db")) as db, db:
+            blobs = [row[0] for row in db.execute(
+                "SELECT blob FROM checkpoints ORDER BY number DESC")]
+            chunk, content = db.execute(
+                "SELECT rowid, bytes FROM blob_chunks WHERE blob = ? ORDER BY chunk",
+                (blobs[0],)).fetchone()
+            content = bytearray(content)
+            content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+            db.execute("UPDATE blob_chunks SET bytes = ? WHERE rowid = ?",
+                       (bytes(content), chunk))
+        return len(blobs)
+
+    def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(self):
+        dice, noticed = random.Random(9), 0
+        body = spec(self.dataset, "arm", units=64, epochs=1000000,
+                    checkpoint={"every_seconds": 1, "keep_latest": 2, "keep_best": 0})
+        job = self.service.client.submit(body)["id"]
+        events = f"/v1/jobs/{job}/events?limit=1000"
+        for _ in range(CHECKPOINT_FLIPS):
+            until(lambda: len(json.loads(self.service.request(
+                "GET", f"/v1/jobs/{job}/checkpoints")[2])["data"]) == 2, seconds=120)
+            self.service.kill()
+            self.assertEqual(self.flip_newest_checkpoint(dice), 2)
+            self.service.start()
+            noticed += 1
+            until(lambda: self.service.request("GET", events)[2].decode().count(
+                '"type":"checkpoint_unusable"') == noticed, seconds=60)
+            until(lambda: self.service.client.job(job)["status"] == "running"
+                  and self.service.request("GET", events)[2].decode().count(
+                      '"type":"resumed"') >= noticed, seconds=60)
+        self.assertEqual(noticed, CHECKPOINT_FLIPS)
+        self.assertEqual(self.service.client.job(job)["attempt"], 1)
 
     def start_or_hear_why_not(self):
         """True when it serves; otherwise it has said what an operator can do."""

@@ -60,7 +60,7 @@ struct numbered {
 
 static int delete_key(struct db *db, int number, struct error *err)
 {
-    char key[16];
+    char key[24];
     snprintf(key, sizeof(key), "w%06d", number);
     struct query q;
     query_begin(&q, db, "DELETE FROM meta WHERE key = :key RETURNING value");
@@ -76,7 +76,7 @@ static int run_numbered(struct db *db, void *context, struct error *err)
     static unsigned char chunk[CHUNK_BYTES];
     const struct numbered *numbered = context;
     int64_t blob = 0;
-    char key[16], value[24];
+    char key[24], value[24];
     memset(chunk, numbered->number, sizeof(chunk));
     int rc = blobs_create(db, &blob, err);
     if (rc == 0)
@@ -127,7 +127,7 @@ static bool should_be_there(int number, int last)
 
 static void check_key(struct db *db, int number, bool expected)
 {
-    char key[16];
+    char key[24];
     unsigned char bytes[CHUNK_BYTES];
     struct error err = {0};
     struct query q;

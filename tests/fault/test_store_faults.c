@@ -308,7 +308,7 @@ static void test_a_checkpoint_that_fails_loses_nothing(void **state)
     struct db *db = NULL;
     struct error err = {0};
     assert_int_equal(db_open(scene->database, DB_WRITER, &db, &err), 0);
-    char key[24];
+    char key[48];
     for (int truncate = 0; truncate < 2; truncate++) {
         uint64_t count = 1;
         for (uint64_t nth = 1; count > 0; nth++) {
@@ -340,7 +340,7 @@ static void test_a_store_that_closes_on_a_failing_disk_loses_nothing(void **stat
     struct scene *scene = *state;
     uint64_t count = 1;
     for (uint64_t nth = 1; count > 0; nth++) {
-        char key[24];
+        char key[48];
         snprintf(key, sizeof(key), "closed-%03d", (int)nth);
         note(scene_open(scene), key);
         faulty_vfs_begin(
