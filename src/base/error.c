@@ -57,6 +57,10 @@ static int code_of_errno(int errno_value)
         return ERR_NO_SPACE;
     case ENOMEM:
         return ERR_NOMEM;
+    case EMFILE: /* descriptors or processes: some are given back soon */
+    case ENFILE:
+    case EAGAIN:
+        return ERR_BUSY;
     default:
         return ERR_IO;
     }

@@ -47,7 +47,8 @@ int error_set_at(struct error *err, int code, const char *pointer, const char *f
                  ...) __attribute__((format(printf, 4, 5)));
 
 /* The same for a failed system call: appends strerror(errno_value); the code is
- * ERR_NO_SPACE for ENOSPC, EDQUOT and EFBIG, ERR_NOMEM for ENOMEM, otherwise ERR_IO. */
+ * ERR_NO_SPACE for ENOSPC, EDQUOT and EFBIG, ERR_NOMEM for ENOMEM, ERR_BUSY for EMFILE,
+ * ENFILE and EAGAIN, otherwise ERR_IO. */
 int error_set_errno(struct error *err, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

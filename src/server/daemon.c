@@ -29,6 +29,7 @@
 #include <time.h>
 
 #define WORKER_PROGRAM "backprop-worker"
+#define LEAST_DESCRIPTORS 1024
 #define MAX_INGESTS 2
 #define MAX_SERVING 4
 #define SERVING_IDLE_SECONDS 300
@@ -75,13 +76,19 @@ static int set_log_format(const char *name, struct error *err)
 }
 
 /* As many descriptors as the system gives: connections, workers and uploads need them. */
-static void raise_descriptor_limit(void)
+static int raise_descriptor_limit(struct error *err)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
+        return 0;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max >= LEAST_DESCRIPTORS)
+        return 0;
+    return error_set(err, ERR_INVALID,
+                     "expected to be allowed %d descriptors at least (ulimit -Hn, "
+                     "LimitNOFILE), found %llu",
+                     LEAST_DESCRIPTORS, (unsigned long long)limit.rlim_max);
 }
 
 /* Blocks the signals that the main thread waits for, for all threads to come. A peer that
@@ -315,7 +322,9 @@ int daemon_run(const struct config *config, struct error *err)
         rc = set_log_format(config->log_format, err);
     if (rc != 0)
         return rc;
-    raise_descriptor_limit();
+    rc = raise_descriptor_limit(err);
+    if (rc != 0)
+        return rc;
     sigset_t signals;
     block_signals(&signals);
     int port = 0;

@@ -99,6 +99,9 @@ static int fail(struct db *db, int sqlite_code, struct error *err)
     if (db->handle && disk_is_full(db->handle, sqlite_code, errno))
         sqlite_code = SQLITE_FULL;
     int primary = sqlite_code & 0xff;
+    int cause = db->handle ? sqlite3_system_errno(db->handle) : 0;
+    if (primary == SQLITE_CANTOPEN && (cause == EMFILE || cause == ENFILE))
+        return error_set(err, ERR_BUSY, "the store gets no descriptor; try again later");
     db->found_damage =
         db->found_damage || primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)

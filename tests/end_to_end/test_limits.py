@@ -2,6 +2,8 @@
 served; and what was refused is taken once there is room again."""
 import http.client
 import json
+import os
+import resource
 import socket
 import time
 import unittest
@@ -252,6 +254,50 @@ class StreamsTest(LimitTest):
         held[0][1].close()
         held[0][0].close()
         wait_until(lambda: self.open("127.0.0.4")[1].status == 200, "a place for a stream")
+
+
+class DescriptorsTest(LimitTest):
+    """A daemon that gets no more descriptors, as when another process of its user took them all."""
+
+    def test_without_descriptors_it_says_so_and_goes_on_when_there_are_some(self):
+        kept = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=PATIENCE)
+        self.addCleanup(kept.close)
+
+        def ask(method, path, body=None, kind="application/json"):
+            kept.request(method, path, body, {"Content-Type": kind} if body else {})
+            answer = kept.getresponse()
+            return answer.status, answer.headers, answer.read()
+
+        dataset = json.loads(ask("POST", "/v1/datasets", spirals_csv(60), "text/csv")[2])["id"]
+        pid = self.service.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        jobs, refused = [], 0
+        try:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE,
+                             (len(os.listdir(f"/proc/{pid}/fd")), before[1]))
+            for seed in range(5):
+                self.refused(ask("POST", "/v1/datasets", spirals_csv(60, seed), "text/csv"), 503,
+                             "busy")
+                refused += 1
+                answer = ask("POST", "/v1/jobs", json.dumps(spec(dataset, "arm")))
+                self.assertEqual(answer[0], 201, answer[2])
+                jobs.append(json.loads(answer[2])["id"])
+            late = self.connect()  # the kernel takes it, the daemon cannot yet
+            late.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            wait_until(lambda: "worker_not_started" in self.service.log_text(), "a start that failed")
+            self.assertEqual(ask("GET", "/v1/jobs?limit=3")[0], 200)
+            self.assertEqual(ask("GET", "/livez")[0], 200)
+            for job in jobs:
+                self.assertIn(json.loads(ask("GET", f"/v1/jobs/{job}")[2])["status"],
+                              ("queued", "running"))
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        self.assertEqual(refused, 5)
+        self.assertEqual(read_answer(late)[0], 200)
+        for job in jobs:
+            ended = self.client.wait(job, timeout=PATIENCE)
+            self.assertEqual((ended["status"], ended["attempt"]), ("succeeded", 1))
+        self.assertEqual(self.upload()[0], 201)
 
 
 class LeavingTest(LimitTest):

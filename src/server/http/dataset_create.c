@@ -365,8 +365,10 @@ static int start_ingest(struct creation *creation, struct error *err)
     char *options = make_options(creation->request);
     job.output_fd = options ? fcntl(creation->fd, F_DUPFD_CLOEXEC, 3) : -1;
     if (job.output_fd < 0) {
+        int rc = options ? error_set_errno(err, errno, "cannot pass the dataset file on")
+                         : error_set(err, ERR_NOMEM, "no memory for the ingest");
         free(options);
-        return error_set(err, ERR_NOMEM, "no memory or descriptor for the ingest");
+        return rc;
     }
     struct upload_part *parts = upload_parts(creation->request->upload, &job.part_count);
     for (int i = 0; i < job.part_count; i++) {

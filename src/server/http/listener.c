@@ -19,6 +19,7 @@
 #include "quota.h"
 #include "site_policy.h"
 #include "tls.h"
+#include "upload.h"
 #include "watch.h"
 
 #include <arpa/inet.h>
@@ -36,7 +37,8 @@
 #define CONNECTION_MEMORY_BYTES (64 * 1024) /* headers, and pieces of bodies */
 #define CONNECTION_IDLE_SECONDS 30
 #define CONNECTIONS_UNSAID 4096 /* when no limit was set */
-#define DESCRIPTORS_KEPT 512    /* for the store, workers and uploads */
+#define CONNECTIONS_UNEVEN 16   /* that a thread may have more than its part */
+#define DESCRIPTORS_KEPT 512    /* for the store, workers and what they are given */
 
 /* The library's own messages: most are about clients that went away. */
 static void log_library(void *context, const char *format, va_list args)
@@ -126,24 +128,27 @@ static int open_socket(const struct http_listener *listener, int *ret_fd, int *r
     return rc;
 }
 
-/* As many connections as are allowed, less when the process has too few descriptors for
- * them and for what else needs some. */
-static int64_t connection_limit(const struct http_limits *limits)
+/* Fewer connections and uploads than are allowed, when the process has too few
+ * descriptors for them: a part is kept for all else, of the rest one half is for
+ * connections and the other for the parts of uploads. */
+static void fit_descriptors(struct http_limits *limits, int threads)
 {
-    int64_t wanted = limits->connections > 0 ? limits->connections : CONNECTIONS_UNSAID;
     struct rlimit limit;
+    if (limits->connections == 0)
+        limits->connections = CONNECTIONS_UNSAID;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        return wanted;
-    int64_t most = (int64_t)limit.rlim_cur > 2 * DESCRIPTORS_KEPT
-                       ? (int64_t)limit.rlim_cur - DESCRIPTORS_KEPT
-                       : (int64_t)limit.rlim_cur / 2;
-    most -= WATCH_SURPLUS_MAX;
-    if (wanted > most) {
-        most = most > 1 ? most : 1;
+        return;
+    int64_t all = (int64_t)limit.rlim_cur;
+    int64_t half = (all - (all > 2 * DESCRIPTORS_KEPT ? DESCRIPTORS_KEPT : all / 2)) / 2;
+    int64_t connections = half - WATCH_SURPLUS_MAX - CONNECTIONS_UNEVEN * threads;
+    connections = connections > 1 ? connections : 1;
+    if (limits->connections > connections) {
         log_event(LOG_WARN, "few_descriptors", "limit=%lld connections=%lld wanted=%lld",
-                  (long long)limit.rlim_cur, (long long)most, (long long)wanted);
+                  (long long)all, (long long)connections, (long long)limits->connections);
+        limits->connections = connections;
     }
-    return wanted < most ? wanted : most;
+    if (limits->uploads == 0 || limits->uploads > half / UPLOAD_MAX_PARTS)
+        limits->uploads = half / UPLOAD_MAX_PARTS + 1;
 }
 
 static int start_daemon(struct http_listener *listener, int fd, struct error *err)
@@ -151,7 +156,8 @@ static int start_daemon(struct http_listener *listener, int fd, struct error *er
     int threads = listener->server->config.threads;
     /* The library's own limit is above that of the watch, which answers. It is cut in
      * equal parts for the threads, which do not get connections in equal parts. */
-    int64_t most = listener->limits.connections + WATCH_SURPLUS_MAX + 16 * threads;
+    int64_t most =
+        listener->limits.connections + WATCH_SURPLUS_MAX + CONNECTIONS_UNEVEN * threads;
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL}, /* first: it says so */
         {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
@@ -218,7 +224,7 @@ static int set_up(struct http_listener *listener, struct error *err)
     listener->counters = counters_new(route_table);
     listener->facts = facts_cache_new();
     listener->limits = config->limits;
-    listener->limits.connections = connection_limit(&config->limits);
+    fit_descriptors(&listener->limits, config->threads);
     listener->limits.free_bytes = quota_resolve_free(config);
     listener->stream_peers =
         peers_new(config->limits.streams, config->limits.streams_per_address);

@@ -95,7 +95,7 @@ bool quota_check_room(struct request *request, uint64_t bytes)
 static bool take_place(struct request *request)
 {
     struct http_listener *listener = request->listener;
-    int64_t most = request->server->config.limits.uploads;
+    int64_t most = listener->limits.uploads;
     request->has_upload_place = true;
     if (atomic_fetch_add(&listener->uploads, 1) < most || most == 0)
         return true;

@@ -32,6 +32,8 @@
 /* Of the newest checkpoints: the last may turn out to be damaged. */
 #define LEAST_LATEST 2
 
+#define PUT_OFF_US                                                                       \
+    INT64_C(1000000) /* until a worker is tried again that could not be started */
 #define TASK_MAX_BYTES ((size_t)8 << 20)
 
 static void worker_ended(void *context, const struct worker_end *end);
@@ -149,6 +151,8 @@ static int open_dataset(const struct training *training, int *ret_fd, struct err
     buffer_release(&path);
     if (rc != 0)
         return error_set(err, rc, "the data folder's path is too long");
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return error_set_errno(err, errno, "cannot open the dataset's file");
     if (fd < 0) /* trying again would not bring it back */
         return error_set(err, ERR_CORRUPT, "The dataset's file cannot be opened: %s.",
                          errno == ENOENT ? "it is gone" : "the system refuses");
@@ -177,6 +181,8 @@ static void launch(struct training *training)
                                   &training->crash);
     io_close(&fd);
     training->crashed = rc != 0;
+    /* The daemon lacks descriptors, processes or memory: not the job's fault. */
+    training->not_started = rc == ERR_BUSY || rc == ERR_NOMEM;
     if (rc == 0) {
         sched_count_up(sched, &sched->stats.training, 1);
         sched_count_total(sched, &sched->stats.started);
@@ -497,8 +503,21 @@ static void tell_crash(struct training *training)
         log_event(LOG_ERROR, "event_lost", "job=%s", training->id);
 }
 
+static void put_off(struct training *training)
+{
+    char text[sizeof(training->crash.text)];
+    log_event(LOG_WARN, "worker_not_started", "job=%s reason=%s", training->id,
+              log_quote(training->crash.text, text, sizeof(text)));
+    training_report_flush(training);
+    training_write_release(training, false, PUT_OFF_US);
+}
+
 void training_crashed(struct training *training)
 {
+    if (training->not_started) {
+        put_off(training);
+        return;
+    }
     blob_upload_abandon(training->upload);
     blob_upload_abandon(training->model);
     training->upload = training->model = NULL;

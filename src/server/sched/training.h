@@ -56,6 +56,7 @@ struct training {
     struct worker_process *worker;
     struct loop_timer patience; /* until it is killed */
     bool crashed;     /* the worker is gone, or could not be started: `crash` says how */
+    bool not_started; /* the latter, for lack of what comes back */
     bool was_stopped; /* it was the daemon that ended it */
     bool begins_anew; /* the worker is to be replaced within the same attempt */
     struct error crash; /* ERR_CORRUPT: trying again is of no use; ERR_NOMEM */
