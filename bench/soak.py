@@ -199,7 +199,7 @@ def soak(client, daemon, port, args):
     run = Soak(client, port)
     sizes = []
     for number in range(args.rounds):
-        run.round(number, args.requests // args.rounds, max(1, args.jobs // args.rounds))
+        run.round(number, -(-args.requests // args.rounds), -(-args.jobs // args.rounds))
         sizes.append(settle(client, daemon.pid))
         print(json.dumps({"round": number, **run.made, "own_kb": sizes[-1][0] >> 10,
                           "descriptors": sizes[-1][1], "threads": sizes[-1][2]}), flush=True)
