@@ -33,6 +33,7 @@ struct config {
     char *log_level, *log_format;
     char *file;             /* NULL: none */
     int64_t workers;        /* slots; 0: the number of cores */
+    int64_t memory_bytes;   /* for jobs; 0: the machine's */
     char *sandbox;          /* of workers: "strict", "auto", "none", not checked */
     int64_t worker_silence; /* seconds */
     int64_t http_threads;

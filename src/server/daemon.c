@@ -200,12 +200,13 @@ static int start_sched(struct daemon *daemon, const struct config *config,
         .data_dir = config->data_dir,
         .worker_path = daemon->worker_path,
         .slots = server->config.slots,
+        .memory_mb = server->config.memory_mb,
         .max_ingests = MAX_INGESTS,
         .max_serving = MAX_SERVING,
         .serving_idle_ns = SERVING_IDLE_SECONDS * CLOCK_NS_PER_SECOND,
         .silence_ns = config->worker_silence * CLOCK_NS_PER_SECOND,
         .sandbox = config->sandbox,
-        .task_memory_mb = server->config.memory_mb / 2,
+        .task_memory_mb = machine_memory_mb() / 2,
         .ingest_file_mb = dataset_file_mb(&server->config),
         .crash = daemon->crash[0] != '\0' ? daemon->crash : NULL,
         .on_change = job_changed,
@@ -232,7 +233,8 @@ static void fill_server_config(struct server_config *server, const struct config
     server->limits = config->limits;
     server->slots = config->workers > 0 ? (int)config->workers : machine_cores();
     server->stall_ns = HEALTH_STALL_SECONDS * CLOCK_NS_PER_SECOND;
-    server->memory_mb = machine_memory_mb();
+    server->memory_mb =
+        config->memory_bytes > 0 ? config->memory_bytes >> 20 : machine_memory_mb();
 }
 
 /* Everything down to HTTP, or nothing: what came up goes down again by stop(). */

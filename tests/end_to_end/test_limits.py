@@ -300,6 +300,36 @@ class DescriptorsTest(LimitTest):
         self.assertEqual(self.upload()[0], 201)
 
 
+class PredictedMemoryTest(LimitTest):
+    """Jobs that are predicted to need more than there is are refused, and together they wait."""
+    arguments = ("--workers", "3", "--memory", "120M")
+
+    def wide(self, units, **more):
+        layers = [{"type": "dense", "units": units, "activation": "relu"},
+                  {"type": "dense", "units": units}, {"type": "dense", "units": "auto"}]
+        return spec(self.dataset, "arm", model={"layers": layers}, **more)
+
+    def test_what_runs_together_fits(self):
+        self.dataset = json.loads(self.upload()[2])["id"]
+        need = self.client.validate(self.wide(800))["memory_bytes"] >> 20
+        self.assertTrue(40 < need < 60, need)  # two fit, and not three
+        problem = self.refused(self.post(self.wide(2500)), 422, "invalid_spec")
+        self.assertIn("120 MB", problem["errors"][0]["detail"])
+        ids = [self.client.submit(self.wide(800, seed=i, epochs=1000000))["id"] for i in range(3)]
+
+        def running():
+            return [job for job in ids if self.client.job(job)["status"] == "running"]
+
+        wait_until(lambda: len(running()) == 2, "two jobs that run")
+        for _ in range(20):
+            self.assertEqual(running(), ids[:2])  # though a slot is free
+            time.sleep(0.05)
+        self.client.cancel(ids[0])
+        wait_until(lambda: ids[2] in running(), "the third, when there is memory for it")
+        for job in ids[1:]:
+            self.client.cancel(job)
+
+
 class MemoryTest(LimitTest):
     """A daemon that gets no more memory from the system. A sanitizer takes terabytes of addresses
     for itself and dies without them, so its builds have to do without this one."""

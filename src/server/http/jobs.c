@@ -86,9 +86,10 @@ static void check_machine(const struct server_config *config, const struct job_s
                        config->slots, (long long)spec->threads);
     int64_t need_mb = spec->memory_bytes >> 20;
     if (config->memory_mb > 0 && need_mb > config->memory_mb)
-        violations_add(violations, "/model",
-                       "the job is predicted to need %lld MB; this machine has %lld MB",
-                       (long long)need_mb, (long long)config->memory_mb);
+        violations_add(
+            violations, "/model",
+            "the job is predicted to need %lld MB; there are %lld MB for jobs (--memory)",
+            (long long)need_mb, (long long)config->memory_mb);
 }
 
 struct job_spec *jobs_read_spec(struct request *request)

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "job_memory.h"
 #include "store/datasets.h"
 #include "store/jobs.h"
 #include "training.h"
@@ -42,7 +43,10 @@ static int start_head(struct sched *sched, struct db *db, struct error *err)
          * damage, not "no job". */
         rc = rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
         if (rc == 0) {
-            rc = training_start(sched, &job, &dataset, err);
+            int64_t bytes;
+            rc = job_memory_fits(sched, &job, &dataset, &bytes)
+                     ? training_start(sched, &job, &dataset, bytes, err)
+                     : ERR_BUSY;
             dataset_row_release(&dataset);
         }
     }

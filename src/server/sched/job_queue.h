@@ -4,7 +4,8 @@
 
 #include "sched_internal.h"
 
-/* Starts the head of the queue if its slots are free. The head is not overtaken: a stream
+/* Starts the head of the queue if its slots are free, and the memory that it is predicted
+ * to take (job_memory.h). The head is not overtaken: a stream
  * of small jobs must not keep a large one from ever starting. A job that wants more slots
  * than there are takes them all. */
 void job_queue_look(struct sched *sched);

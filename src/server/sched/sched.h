@@ -28,6 +28,7 @@ struct sched_config {
     const char *data_dir;    /* dataset files are in data_dir/datasets/<sha256> */
     const char *worker_path; /* the backprop-worker executable */
     int slots;               /* --workers */
+    int64_t memory_mb;       /* for all jobs that run; 0: no limit */
     int max_ingests;         /* at once */
     int max_serving;         /* warm models at once; the longest unused one goes first */
     int64_t serving_idle_ns; /* a warm model that nobody asks ends after this */

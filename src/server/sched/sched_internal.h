@@ -38,6 +38,9 @@ struct sched {
 
     struct training *trainings; /* every job that is not only a row of the store */
     int slots_used;
+    int64_t memory_used;         /* bytes that the jobs which run are predicted to take */
+    char predicted_job[ID_SIZE]; /* the job of the last prediction, see job_memory.h */
+    int64_t predicted_bytes;
     bool start_under_way; /* jobs_next() still shows a job that is being started */
     struct loop_timer look_again; /* after the queue could not be read */
     struct ingesting *ingestings; /* oldest first; those without a process wait */

@@ -71,6 +71,7 @@ static void release_slots(struct training *training)
         return;
     training->holds_slots = false;
     sched->slots_used -= training->slots;
+    sched->memory_used -= training->memory_bytes;
     sched_count_up(sched, &sched->stats.slots_used, -training->slots);
     job_queue_look(sched);
 }
@@ -239,7 +240,8 @@ static struct training *training_new(struct sched *sched, const struct job_row *
 }
 
 int training_start(struct sched *sched, const struct job_row *job,
-                   const struct dataset_row *dataset, struct error *err)
+                   const struct dataset_row *dataset, int64_t memory_bytes,
+                   struct error *err)
 {
     struct training *training = training_new(sched, job, dataset);
     if (!training)
@@ -249,6 +251,8 @@ int training_start(struct sched *sched, const struct job_row *job,
     sched->start_under_way = true;
     training->holds_slots = true;
     sched->slots_used += training->slots;
+    training->memory_bytes = memory_bytes;
+    sched->memory_used += memory_bytes;
     sched_count_up(sched, &sched->stats.slots_used, training->slots);
     int rc = training_write_start(training, err);
     if (rc != 0) { /* it goes without another word, and the queue is looked at later */

@@ -40,7 +40,8 @@ struct training {
     char id[ID_SIZE];
     char *name, *spec, *facts; /* owned; the latter two JSON texts */
     char file_sha256[DIGEST_HEX_SIZE];
-    int slots; /* that it takes */
+    int slots;            /* that it takes */
+    int64_t memory_bytes; /* that it is predicted to take */
     int attempt, max_attempts;
     int64_t memory_mb;          /* resources.memory_mb */
     int keep_best, keep_latest; /* checkpoints */
@@ -85,8 +86,8 @@ struct training {
  * worker and takes the job out of the queue; what goes wrong later is the job's own
  * affair. Without memory nothing happens but an error. */
 int training_start(struct sched *sched, const struct job_row *job,
-                   const struct dataset_row *dataset, struct error *err)
-    __attribute__((warn_unused_result));
+                   const struct dataset_row *dataset, int64_t memory_bytes,
+                   struct error *err) __attribute__((warn_unused_result));
 
 /* The training of a job, or NULL. */
 struct training *training_find(struct sched *sched, const char *job_id);
