@@ -47,7 +47,7 @@ static void check_path(const char *path)
         router_find(route_table, methods[i], path, &match);
         FUZZ_EXPECT(match.status == 200 || match.status == 404 || match.status == 405);
         FUZZ_EXPECT((match.status == 200) == (match.route != NULL));
-        FUZZ_EXPECT((match.status == 405) == (match.allow[0] != '\0'));
+        FUZZ_EXPECT(match.status != 405 || match.allow[0] != '\0');
         if (match.route && strchr(match.route->pattern, '{'))
             FUZZ_EXPECT(!strchr(match.params[0], '/') && match.params[0][0] != '\0');
     }

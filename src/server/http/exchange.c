@@ -16,6 +16,7 @@
 #include "admission.h"
 #include "base/clock.h"
 #include "counters.h"
+#include "framing.h"
 #include "listener.h"
 #include "quota.h"
 #include "reply.h"
@@ -119,6 +120,8 @@ static enum MHD_Result begin(struct request *request, const char *method)
 {
     request->phase = PHASE_BODY;
     request_adopt_id(request);
+    if (!framing_check(request))
+        return queue_reply(request); /* behind which the connection is closed */
     admission_check(request, method);
     watch_set(request->connection, request->body_expected ? WATCH_RECEIVING : WATCH_BUSY);
     if (!is_replied(request) || !request->body_expected)
