@@ -9,6 +9,7 @@
  * three keys in any order, strings without escapes, True and False, tuples of integers.
  */
 #include "array_header.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -158,11 +159,12 @@ static int read_type(struct array_header *header, const char *type, struct error
         header->big_endian = type[0] == '>';
         return 0;
     }
+    char excerpt[UTF8_EXCERPT_SIZE];
     return error_set(
         err, ERR_INVALID,
         "the NPY element type '%s' is not read; save the array as one of bool, "
         "(u)int8 … (u)int64, float16, float32, float64",
-        type);
+        utf8_excerpt(type, strlen(type), excerpt));
 }
 
 static int interpret(const char *bytes, size_t length, struct array_header *ret_header,

@@ -68,7 +68,8 @@ static void check(const uint8_t *file, size_t size, const uint8_t *expected,
                         (length == 0 || memcmp(first, expected, length) == 0));
         FUZZ_EXPECT(byte_source_rewind(source, &err) == 0);
         int rc_again = read_all(source, piece, second, &again);
-        FUZZ_EXPECT(rc_again == rc);
+        /* Of a damaged file that is too long, either may be seen first. */
+        FUZZ_EXPECT((rc_again == 0) == (rc == 0));
         FUZZ_EXPECT(rc != 0 || (again == length && memcmp(first, second, length) == 0));
     }
     byte_source_close(source);

@@ -266,6 +266,7 @@ static void start(void)
                                                   .max_upload_bytes = 1000000,
                                                   .max_expanded_bytes = 1000000,
                                                   .slots = 2,
+                                                  .stall_ns = 120 * CLOCK_NS_PER_SECOND,
                                                   .memory_mb = 4096,
                                                   .sandbox = "none"};
     scene->server.started_us = clock_wall_us();
