@@ -1,5 +1,5 @@
-/* See error.h. Texts are cut, never overrun; a cut text still ends in NUL and is UTF-8.
- */
+/* See error.h. Texts are cut, never overrun; a cut text still ends in NUL and is one line
+ * of UTF-8. */
 #include "error.h"
 
 #include "utf8.h"
@@ -17,6 +17,14 @@ void error_clear(struct error *err)
     }
 }
 
+/* Texts of libraries and bytes from outside may have line ends. */
+static void make_one_line(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = ' ';
+}
+
 __attribute__((format(printf, 4, 0))) static void
 set(struct error *err, int code, const char *pointer, const char *format, va_list args)
 {
@@ -27,6 +35,7 @@ set(struct error *err, int code, const char *pointer, const char *format, va_lis
     vsnprintf(err->text, sizeof(err->text), format, args);
     utf8_mend(err->pointer);
     utf8_mend(err->text);
+    make_one_line(err->text);
 }
 
 int error_set(struct error *err, int code, const char *format, ...)

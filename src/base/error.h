@@ -31,7 +31,7 @@ enum error_code {
 struct error {
     int code;          /* 0 or an enum error_code */
     char pointer[256]; /* JSON Pointer (RFC 6901) of the culprit, or "" */
-    char text[512];    /* one sentence, no newline; valid UTF-8 */
+    char text[512];    /* one sentence of valid UTF-8 without control characters */
 };
 
 /* Empties *err for use or reuse. */

@@ -160,6 +160,8 @@ static int finish_facts(struct ingest *ingest, json_t *facts, struct error *err)
             return error_set(err, ERR_NOMEM, "no memory for the facts of a dataset");
         bytes = json_dumpb(facts, NULL, 0, JSON_COMPACT);
     }
+    if (bytes == 0)
+        return error_set(err, ERR_NOMEM, "no memory to measure the facts of a dataset");
     if (bytes > INGEST_MAX_FACTS_BYTES)
         return ingest_refuse(
             ingest, ERR_TOO_LARGE, "", err,

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "canonical.h"
+#include "json_parse.h"
 #include "report.h"
 
 #include <assert.h>
@@ -314,7 +315,7 @@ static int read_key(const json_t *object, const char *pointer, const struct key 
             return 0;
         return add_mismatch(key, value, pointer, violations);
     }
-    json_t *fallback = json_loads(key->fallback, JSON_DECODE_ANY, NULL);
+    json_t *fallback = json_parse_text(key->fallback);
     if (!fallback) {
         violations->status = ERR_NOMEM;
         return ERR_NOMEM;

@@ -177,7 +177,7 @@ static int read_column(const json_t *json, uint64_t rows, struct column_facts *c
 static int check_names(const struct dataset_facts *facts, struct error *err)
 {
     json_t *seen = json_object();
-    int rc = 0;
+    int rc = seen ? 0 : error_set(err, ERR_NOMEM, "no memory for the facts of a dataset");
     for (size_t i = 0; rc == 0 && i < facts->column_count; i++) {
         const char *name = facts->columns[i].name;
         if (json_object_get(seen, name))

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "job_spec.h"
 #include "json_depth.h"
+#include "json_parse.h"
 
 int job_spec_load_json(const char *text, size_t length, json_t **ret_json,
                        struct violations *violations)
@@ -21,13 +22,9 @@ int job_spec_load_json(const char *text, size_t length, json_t **ret_json,
             "%d, column %d",
             SPEC_MAX_DEPTH, line, column);
     json_error_t error = {0};
-    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    if (json) {
-        *ret_json = json;
-        return 0;
-    }
-    if (json_error_code(&error) == json_error_out_of_memory || error.text[0] == '\0')
-        return ERR_NOMEM;
+    int rc = json_parse(text, length, JSON_REJECT_DUPLICATES, ret_json, &error);
+    if (rc != ERR_INVALID)
+        return rc;
     return violations_add(violations, "",
                           "expected JSON, found an error at line %d, column "
                           "%d: %s",

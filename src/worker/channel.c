@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "spec/json_parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,7 +127,10 @@ static int take_command(struct channel *channel, const struct frame *frame)
         int command;
     } commands[] = {
         {"cancel", COMMAND_CANCEL}, {"stop", COMMAND_STOP}, {"pause", COMMAND_PAUSE}};
-    json_t *json = json_loadb((const char *)frame->payload, frame->length, 0, NULL);
+    json_t *json = NULL;
+    if (json_parse((const char *)frame->payload, frame->length, 0, &json, NULL) ==
+        ERR_NOMEM)
+        return ERR_NOMEM;
     const char *name = json_string_value(json_object_get(json, "command"));
     int found = COMMAND_NONE;
     for (size_t i = 0; name && i < sizeof(commands) / sizeof(commands[0]); i++)

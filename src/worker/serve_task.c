@@ -5,6 +5,7 @@
 #include "process_limits.h"
 #include "serve.h"
 #include "spec/json_depth.h"
+#include "spec/json_parse.h"
 #include "spec/report.h"
 
 #include <stdlib.h>
@@ -188,15 +189,18 @@ static int handle(struct channel *channel, struct served_model *model,
         return serve_refuse(channel, 400, "invalid_json", detail.text, NULL, err);
     }
     json_error_t fault;
-    json_t *body =
-        json_loadb(newline + 1, frame->length - head - 1, JSON_REJECT_DUPLICATES, &fault);
-    if (!body) {
+    json_t *body = NULL;
+    int rc = json_parse(newline + 1, frame->length - head - 1, JSON_REJECT_DUPLICATES,
+                        &body, &fault);
+    if (rc == ERR_NOMEM)
+        return error_set(err, rc, "no memory for a question");
+    if (rc != 0) {
         struct error detail = {0};
         error_set(&detail, ERR_INVALID, "The body is not JSON (line %d, column %d): %s.",
                   fault.line, fault.column, fault.text);
         return serve_refuse(channel, 400, "invalid_json", detail.text, NULL, err);
     }
-    int rc = verb->answer(channel, model, body, err);
+    rc = verb->answer(channel, model, body, err);
     json_decref(body);
     return rc;
 }

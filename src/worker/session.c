@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "process_limits.h"
+#include "spec/json_parse.h"
 
 #include <string.h>
 
@@ -100,9 +101,13 @@ int session_run(struct channel *channel, struct error *err)
     if (rc != 0)
         return rc;
     json_error_t fault;
-    json_t *task = json_loadb((const char *)frame.payload, frame.length,
-                              JSON_REJECT_DUPLICATES, &fault);
-    if (!json_is_object(task)) {
+    json_t *task = NULL;
+    rc = json_parse((const char *)frame.payload, frame.length, JSON_REJECT_DUPLICATES,
+                    &task, &fault);
+    if (rc == ERR_NOMEM) {
+        error_set(err, rc, "no memory for the task");
+        rc = tell(channel, rc, &(struct violations){0}, err);
+    } else if (!json_is_object(task)) {
         error_set(err, ERR_PROTOCOL, "the task is not a JSON object: %s",
                   task ? "it is something else" : fault.text);
         rc = tell(channel, ERR_PROTOCOL, &(struct violations){0}, err);

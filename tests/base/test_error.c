@@ -103,6 +103,9 @@ static void test_texts_are_utf8_whatever_they_quote(void **state)
     error_set_at(&err, ERR_INVALID, "/\xff", "found \"%.2s\"", "\xe2\x82\xac");
     assert_string_equal(err.pointer, "/?");
     assert_string_equal(err.text, "found \"??\"");
+    error_clear(&err);
+    error_set(&err, ERR_INVALID, "near '%s'", "a\nb\tc\x7f");
+    assert_string_equal(err.text, "near 'a b c '"); /* one line */
     char text[1000];
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';

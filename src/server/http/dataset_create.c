@@ -23,6 +23,7 @@
 #include "reply.h"
 #include "request_internal.h"
 #include "spec/facts.h"
+#include "spec/json_parse.h"
 #include "upload.h"
 
 #include <errno.h>
@@ -212,7 +213,7 @@ static int fill_facts(struct creation *creation, struct error *err)
 {
     struct upload *upload = creation->request->upload;
     struct dataset_row *row = &creation->row;
-    json_t *json = json_loads(creation->answer, 0, NULL);
+    json_t *json = json_parse_text(creation->answer);
     struct dataset_facts *facts = NULL;
     int rc = json ? facts_parse(json, &facts, err) : ERR_PROTOCOL;
     facts_free(facts);
@@ -262,7 +263,7 @@ static void publish(struct background_task *task)
 /* The worker's violations as a reply; false when the text holds none. */
 static bool reply_worker_violations(struct request *request, int rc, const char *text)
 {
-    json_t *list = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *list = text ? json_parse_text(text) : NULL;
     struct violations violations;
     violations_init(&violations);
     size_t index;

@@ -3,6 +3,7 @@
 #include "dataset_view.h"
 
 #include "json_text.h"
+#include "spec/json_parse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static void cut_values(json_t *facts)
  * stay as they are. */
 static char *shorten(const char *facts)
 {
-    json_t *json = json_loads(facts, 0, NULL);
+    json_t *json = json_parse_text(facts);
     if (!json)
         return NULL;
     cut_values(json);

@@ -9,6 +9,7 @@
 #include "list_reply.h"
 #include "reply.h"
 #include "route.h"
+#include "spec/json_parse.h"
 #include "store_reply.h"
 
 #include <stdlib.h>
@@ -67,7 +68,7 @@ static int render_preview(struct request *request, const void *argument, struct 
     int rc = datasets_get(db, request_param(request, 0), &row, err);
     if (rc != 0)
         return rc;
-    json_t *facts = json_loads(row.facts, 0, NULL);
+    json_t *facts = json_parse_text(row.facts);
     json_t *list = json_object_get(facts, "columns");
     char *columns = list ? dataset_dump(list) : mem_strdup("[]");
     if (columns) {

@@ -9,6 +9,7 @@
 #include "reply.h"
 #include "route.h"
 #include "spec/job_spec.h"
+#include "spec/json_parse.h"
 #include "store/datasets.h"
 #include "store/models.h"
 
@@ -150,9 +151,9 @@ static void compare_facts(const json_t *wanted, const json_t *found,
 
 static int check_fit(struct evaluate_request *evaluation, struct violations *violations)
 {
-    json_t *spec = json_loads(evaluation->model.spec, 0, NULL);
-    json_t *facts = json_loads(evaluation->data.facts, 0, NULL);
-    evaluation->facts = json_loads(evaluation->model.facts, 0, NULL);
+    json_t *spec = json_parse_text(evaluation->model.spec);
+    json_t *facts = json_parse_text(evaluation->data.facts);
+    evaluation->facts = json_parse_text(evaluation->model.facts);
     int rc = spec && facts && evaluation->facts ? 0 : ERR_NOMEM;
     if (rc == 0 && strcmp(text_of(spec, "dataset"), evaluation->dataset) != 0) {
         if (strcmp(evaluation->split, "all") != 0)
@@ -202,8 +203,8 @@ static int find(struct request *request, struct evaluate_request *evaluation,
 
 static char *make_task(const struct evaluate_request *evaluation)
 {
-    json_t *spec = json_loads(evaluation->model.spec, 0, NULL);
-    json_t *preprocessing = json_loads(evaluation->model.preprocessing, 0, NULL);
+    json_t *spec = json_parse_text(evaluation->model.spec);
+    json_t *preprocessing = json_parse_text(evaluation->model.preprocessing);
     json_t *task = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:o?, s:o?, s:O, s:I}", "task", "evaluate",
         "file_sha256", evaluation->data.file_sha256, "model", evaluation->model.id,

@@ -3,6 +3,7 @@
 
 #include "base/id.h"
 #include "base/memory.h"
+#include "spec/json_parse.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -87,7 +88,7 @@ static void keep(struct facts_cache *cache, const char *dataset,
 static int parse(const char *text, struct shared_facts **ret_shared, struct error *err)
 {
     struct dataset_facts *facts = NULL;
-    json_t *json = json_loads(text, 0, NULL);
+    json_t *json = json_parse_text(text);
     int rc = json ? facts_parse(json, &facts, err)
                   : error_set(err, ERR_INTERNAL, "the dataset's facts cannot be read");
     json_decref(json);

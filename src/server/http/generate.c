@@ -16,6 +16,7 @@
 #include "reply.h"
 #include "route.h"
 #include "spec/json_depth.h"
+#include "spec/json_parse.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -141,7 +142,9 @@ static void take_piece(void *context, const char *json, size_t length)
 static void append_end(struct generation *generation, int rc, const char *json,
                        size_t length)
 {
-    json_t *answer = rc == 0 ? json_loadb(json, length, 0, NULL) : NULL;
+    json_t *answer = NULL;
+    if (rc == 0)
+        rc = json_parse(json, length, 0, &answer, NULL);
     json_t *body = json_object_get(answer, "body");
     bool is_done = json_integer_value(json_object_get(answer, "status")) == 200;
     char *text = is_done ? json_dumps(body, JSON_COMPACT) : NULL;
@@ -177,9 +180,11 @@ static void finish(void *context, int rc, const char *json, size_t length,
 static json_t *load_body(const char *body, size_t length)
 {
     int line, column;
-    return json_is_too_deep(body, length, JSON_MAX_DEPTH, &line, &column)
-               ? NULL
-               : json_loadb(body, length, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = NULL;
+    if (json_is_too_deep(body, length, JSON_MAX_DEPTH, &line, &column) ||
+        json_parse(body, length, JSON_REJECT_DUPLICATES, &json, NULL) != 0)
+        return NULL;
+    return json;
 }
 
 /* `"stream": true` in the body. */

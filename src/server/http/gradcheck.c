@@ -7,6 +7,7 @@
 #include "jobs.h"
 #include "reply.h"
 #include "route.h"
+#include "spec/json_parse.h"
 #include "store/datasets.h"
 
 #include <stdlib.h>
@@ -40,7 +41,7 @@ static int open_dataset(struct request *request, const struct job_spec *spec,
 
 static char *make_task(const struct job_spec *spec, const struct dataset_row *row)
 {
-    json_t *json = json_loads(row->facts, 0, NULL);
+    json_t *json = json_parse_text(row->facts);
     json_t *task =
         json ? json_pack("{s:s, s:s, s:O, s:O}", "task", "gradcheck", "file_sha256",
                          row->file_sha256, "spec", spec->canonical, "facts", json)

@@ -21,6 +21,7 @@
 #include "reply.h"
 #include "route.h"
 #include "spec/job_spec.h"
+#include "spec/json_parse.h"
 #include "store/datasets.h"
 #include "store/events.h"
 #include "store_reply.h"

@@ -2,6 +2,7 @@
 #include "model_answer.h"
 
 #include "reply.h"
+#include "spec/json_parse.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -39,7 +40,10 @@ void model_answer_reply(void *context, int rc, const char *json, size_t length,
         reply_error(request, err);
         return;
     }
-    json_t *answer = json_loadb(json, length, 0, NULL);
+    json_t *answer = NULL;
+    struct error fault = {0};
+    if (json_parse(json, length, 0, &answer, NULL) == ERR_NOMEM)
+        error_set(&fault, ERR_NOMEM, "no memory for an answer");
     json_int_t status = json_integer_value(json_object_get(answer, "status"));
     json_t *body = json_object_get(answer, "body");
     if (status == 200 && body) {
@@ -47,7 +51,6 @@ void model_answer_reply(void *context, int rc, const char *json, size_t length,
     } else if (status >= 400 && status < 500) {
         reply_refusal(request, (unsigned)status, body);
     } else {
-        struct error fault = {0};
         error_set(&fault, ERR_INTERNAL, "the serving worker gave no answer");
         reply_error(request, &fault);
     }

@@ -20,6 +20,7 @@
 #include "reply.h"
 #include "request_internal.h"
 #include "route.h"
+#include "spec/json_parse.h"
 #include "store/blobs.h"
 
 #include <jansson.h>
@@ -382,7 +383,7 @@ void model_handle_weights(struct request *request)
     const char *format = request_query(request, "format");
     if (!format)
         format = "safetensors";
-    json_t *formats = json_loads(row.formats, 0, NULL);
+    json_t *formats = json_parse_text(row.formats);
     const json_t *recipe = json_object_get(formats, format);
     bool available = recipe && !json_object_get(recipe, "unavailable");
     if (!json_is_object(formats))

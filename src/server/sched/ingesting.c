@@ -10,6 +10,7 @@
 #include "payload.h"
 #include "post_mortem.h"
 #include "spec/facts.h"
+#include "spec/json_parse.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -316,7 +317,7 @@ static int send_task(struct ingesting *ingesting, struct error *err)
     if (ingesting->task)
         return worker_process_send(ingesting->worker, MESSAGE_TASK, ingesting->task,
                                    strlen(ingesting->task), err);
-    json_t *options = json_loads(ingesting->options, 0, NULL);
+    json_t *options = json_parse_text(ingesting->options);
     json_t *parts = json_array();
     json_t *task = NULL;
     for (int i = 0; i < ingesting->part_count && parts; i++)

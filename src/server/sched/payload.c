@@ -2,6 +2,7 @@
 #include "payload.h"
 
 #include "base/memory.h"
+#include "spec/json_parse.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,9 +14,13 @@
 int payload_object(const struct frame *frame, json_t **ret_object, struct error *err)
 {
     json_error_t fault;
-    json_t *json = json_loadb((const char *)frame->payload, frame->length,
-                              JSON_REJECT_DUPLICATES, &fault);
-    if (!json)
+    json_t *json = NULL;
+    int rc = json_parse((const char *)frame->payload, frame->length,
+                        JSON_REJECT_DUPLICATES, &json, &fault);
+    if (rc == ERR_NOMEM)
+        return error_set(err, rc, "no memory to read a %s message",
+                         message_name(frame->type));
+    if (rc != 0)
         return error_set(err, ERR_PROTOCOL, "a %s message that is not JSON: %s",
                          message_name(frame->type), fault.text);
     if (!json_is_object(json)) {

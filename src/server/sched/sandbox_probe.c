@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "launch.h"
+#include "spec/json_parse.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -45,7 +46,7 @@ static int read_answer(int fd, char *answer, size_t size, struct error *err)
 static int take_answer(const char *answer, char ret_level[SANDBOX_LEVEL_SIZE],
                        char *ret_missing, size_t size, struct error *err)
 {
-    json_t *json = json_loads(answer, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = json_parse_text(answer);
     const char *level = json_string_value(json_object_get(json, "sandbox"));
     const char *missing = json_string_value(json_object_get(json, "missing"));
     int rc = 0;

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "job_queue.h"
 #include "post_mortem.h"
+#include "spec/json_parse.h"
 #include "store/checkpoints.h"
 #include "training_report.h"
 #include "training_writes.h"
@@ -210,7 +211,7 @@ static struct training *training_new(struct sched *sched, const struct job_row *
                                      const struct dataset_row *dataset)
 {
     struct training *training = mem_alloc(sizeof(*training));
-    json_t *spec = json_loads(job->spec, 0, NULL);
+    json_t *spec = json_parse_text(job->spec);
     if (training && spec) {
         training->sched = sched;
         memcpy(training->id, job->id, sizeof(training->id));
