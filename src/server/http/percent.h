@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /* Decodes in place; '+' is a space, as in forms. ERR_INVALID for a broken escape, %00, a
- * control character or what is not UTF-8; the text is spoiled then. */
+ * control character (but a tab) or what is not UTF-8; the text is spoiled then. */
 int percent_decode(char *text) __attribute__((warn_unused_result));
 
 /* Bytes of the UTF-8 sequence at `text`, of which `length` are there; 0

@@ -1,7 +1,5 @@
-/*
- * See training.h. What the worker says is in training_frames.c, what is written to the
- * store in training_report.c and training_writes.c; here is the order of things.
- */
+/* See training.h. What the worker says is in training_frames.c, what is written to the
+ * store in training_report.c and training_writes.c; here is the order of things. */
 #include "training.h"
 
 #include "base/buffer.h"
