@@ -8,6 +8,7 @@
 #include <linux/tcp.h> /* struct tcp_info with its later fields, unlike netinet/tcp.h */
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 
 /* Looks in a row: one may fall between the library's read and its parsing. */
 #define ENDS_TO_CUT 2
+#define LOOKS_AT_ONCE 32
 
 /* A peer that is lost without a word is noticed after this, whoever's turn it is. */
 #define LOST_SECONDS 60
@@ -43,6 +45,7 @@ struct watch {
     pthread_cond_t stop;
     bool stopping;
     struct watched *first;
+    struct watched *next_look; /* the next to be looked at; NULL: none */
     _Atomic int64_t cuts[WATCH_CUT_COUNT];
 };
 
@@ -132,7 +135,9 @@ static void look(struct watch *watch, struct watched *watched, int64_t now_ns)
     bool asks = state != WATCH_BUSY || watched->gone;
     watched->ends = asks && watch_is_at_end(watched->fd) ? watched->ends + 1 : 0;
     int64_t waited = now_ns - atomic_load(&watched->since_ns);
-    if (reads_too_slowly(watch, watched, now_ns)) {
+    if (state != WATCH_BUSY)
+        watched->full_since_ns = 0;
+    else if (reads_too_slowly(watch, watched, now_ns)) {
         /* What is on its way to it is thrown away when the socket is closed. */
         const struct linger none = {.l_onoff = 1, .l_linger = 0};
         (void)setsockopt(watched->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
@@ -146,6 +151,25 @@ static void look(struct watch *watch, struct watched *watched, int64_t now_ns)
         cut(watch, watched, WATCH_CUT_HEADERS);
 }
 
+/* With the lock held, which it gives up now and then: connections come and go on threads
+ * that serve others, too, and a look is a system call or two. */
+static void look_at_all(struct watch *watch)
+{
+    int64_t now = clock_monotonic_ns();
+    int looks = 0;
+    watch->next_look = watch->first;
+    while (watch->next_look) {
+        struct watched *watched = watch->next_look;
+        watch->next_look = watched->next;
+        look(watch, watched, now);
+        if (++looks % LOOKS_AT_ONCE == 0) {
+            pthread_mutex_unlock(&watch->lock);
+            sched_yield();
+            pthread_mutex_lock(&watch->lock);
+        }
+    }
+}
+
 static void *run(void *context)
 {
     struct watch *watch = context;
@@ -155,9 +179,7 @@ static void *run(void *context)
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec++;
         pthread_cond_timedwait(&watch->stop, &watch->lock, &until);
-        int64_t now = clock_monotonic_ns();
-        for (struct watched *at = watch->first; at; at = at->next)
-            look(watch, at, now);
+        look_at_all(watch);
     }
     pthread_mutex_unlock(&watch->lock);
     return NULL;
@@ -260,6 +282,8 @@ static struct watched *add(struct watch *watch, struct MHD_Connection *connectio
 static void drop(struct watch *watch, struct watched *watched)
 {
     pthread_mutex_lock(&watch->lock);
+    if (watch->next_look == watched)
+        watch->next_look = watched->next;
     *watched->previous = watched->next;
     if (watched->next)
         watched->next->previous = watched->previous;
