@@ -16,6 +16,7 @@ FAMILIES = {
     "backpropd_http_requests_waiting", "backpropd_event_streams", "backpropd_event_streams_max",
     "backpropd_jobs", "backpropd_queue_length", "backpropd_queue_oldest_seconds",
     "backpropd_jobs_ended_total", "backpropd_slots", "backpropd_slots_used", "backpropd_workers",
+    "backpropd_job_memory_bytes", "backpropd_job_memory_max_bytes",
     "backpropd_worker_starts_total", "backpropd_worker_start_failures_total",
     "backpropd_worker_exits_total", "backpropd_sandbox_info", "backpropd_store_writes_waiting",
     "backpropd_store_writes_total", "backpropd_store_write_duration_seconds",
@@ -131,11 +132,14 @@ class Metrics(ServiceTest):
         families = until(lambda: self.with_queue(2))
         self.assertEqual(value(families, "backpropd_jobs", status="queued"), 2)
         self.assertGreater(value(families, "backpropd_queue_oldest_seconds"), 0)
+        memory = value(families, "backpropd_job_memory_bytes")
+        self.assertTrue(1 << 10 < memory <= value(families, "backpropd_job_memory_max_bytes"))
         for job in reversed(jobs):
             self.client.cancel(job)
         families = until(lambda: self.with_queue(0))
         self.assertEqual(value(families, "backpropd_queue_oldest_seconds"), 0)
         until(lambda: value(scrape(self.service), "backpropd_slots_used") == 0)
+        self.assertEqual(value(scrape(self.service), "backpropd_job_memory_bytes"), 0)
 
     def with_queue(self, length):
         families = scrape(self.service)

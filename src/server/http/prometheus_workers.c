@@ -23,6 +23,11 @@ void prometheus_append_workers(struct buffer *text, struct server *server)
     struct sched_stats stats = {0};
     sched_stats(server->sched, &stats);
     append_live(text, &stats);
+    exposition_gauge(text, "backpropd_job_memory_bytes",
+                     "What the jobs that run are predicted to take together.",
+                     stats.memory_bytes);
+    exposition_gauge(text, "backpropd_job_memory_max_bytes",
+                     "What jobs may take together.", server->config.memory_mb << 20);
     exposition_counter(text, "backpropd_worker_starts_total",
                        "Worker processes that were started.", stats.started);
     exposition_counter(text, "backpropd_worker_start_failures_total",

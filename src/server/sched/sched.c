@@ -60,6 +60,14 @@ static void write_is_done(struct store_write *store_write, int rc,
     loop_post(sched->loop, &write->call);
 }
 
+void sched_use_memory(struct sched *sched, int64_t change)
+{
+    pthread_mutex_lock(&sched->lock);
+    sched->memory_used += change;
+    sched->stats.memory_bytes = sched->memory_used;
+    pthread_mutex_unlock(&sched->lock);
+}
+
 void sched_submit(struct sched *sched, struct sched_write *write)
 {
     write->sched = sched;

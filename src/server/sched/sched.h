@@ -64,6 +64,7 @@ void sched_forget_model(struct sched *sched, const char *model_id);
 /* Figures for /v1/info and /metrics. */
 struct sched_stats {
     int slots, slots_used;
+    int64_t memory_bytes; /* that the jobs which run are predicted to take together */
     int training, ingesting, serving; /* live workers */
     int64_t started, crashed;         /* workers since the start */
     int64_t start_failures;           /* workers that could not be started */

@@ -62,6 +62,9 @@ struct sched {
 void sched_count_up(struct sched *sched, int *figure, int change);
 void sched_count_total(struct sched *sched, int64_t *figure);
 
+/* Changes memory_used, and tells it in the statistics. */
+void sched_use_memory(struct sched *sched, int64_t change);
+
 /*
  * A write of the scheduler: embedded as the first member in one with its data.
  * `write.run` is called on the writer's thread; then, if it was committed and `job` is

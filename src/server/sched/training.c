@@ -70,7 +70,7 @@ static void release_slots(struct training *training)
         return;
     training->holds_slots = false;
     sched->slots_used -= training->slots;
-    sched->memory_used -= training->memory_bytes;
+    sched_use_memory(sched, -training->memory_bytes);
     sched_count_up(sched, &sched->stats.slots_used, -training->slots);
     job_queue_look(sched);
 }
@@ -251,7 +251,7 @@ int training_start(struct sched *sched, const struct job_row *job,
     training->holds_slots = true;
     sched->slots_used += training->slots;
     training->memory_bytes = memory_bytes;
-    sched->memory_used += memory_bytes;
+    sched_use_memory(sched, memory_bytes);
     sched_count_up(sched, &sched->stats.slots_used, training->slots);
     int rc = training_write_start(training, err);
     if (rc != 0) { /* it goes without another word, and the queue is looked at later */
