@@ -26,11 +26,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAULTS_CLAIMED 8000
+#define FAULTS_CLAIMED 5000
 /* In a store that was just opened most allocations are of SQLite's parser and of the
  * schema, thousands of much the same: one in so many is tried, unless all are asked for.
  * In a store that has run, every one is. */
-#define COLD_STRIDE 7
+#define COLD_STRIDE 37
 
 static uint64_t injected, refused;
 
