@@ -342,12 +342,19 @@ int jobs_next(struct db *db, int64_t now_us, bool suspects, struct job_row *ret_
     return rows_read_one(&q, &job_type, "job: the queue is empty", ret_row, err);
 }
 
-int jobs_next_attempt(struct db *db, int64_t *ret_us, struct error *err)
+int jobs_next_attempt(struct db *db, int64_t now_us, int64_t *ret_us, struct error *err)
 {
-    return db_read_int(db,
-                       "SELECT coalesce(min(next_attempt_us), 0) FROM jobs"
-                       " WHERE status = 'queued' AND next_attempt_us > 0",
-                       ret_us, err);
+    struct query q;
+    query_begin(&q, db,
+                "SELECT coalesce(min(next_attempt_us), 0) FROM jobs"
+                " WHERE status = 'queued' AND next_attempt_us > 0"
+                " AND next_attempt_us > :now");
+    query_bind_int(&q, ":now", now_us);
+    int rc = query_step(&q, err);
+    if (rc > 0)
+        *ret_us = query_int(&q, 0);
+    query_end(&q);
+    return rc < 0 ? rc : 0;
 }
 
 int64_t jobs_backoff_us(int attempts)

@@ -104,8 +104,8 @@ int jobs_count(struct db *db, int64_t ret_counts[JOB_STATUS_COUNT], struct error
 int jobs_next(struct db *db, int64_t now_us, bool suspects, struct job_row *ret_row,
               struct error *err);
 
-/* When the first of the jobs that wait is to be tried; 0 when none waits. */
-int jobs_next_attempt(struct db *db, int64_t *ret_us, struct error *err);
+/* When the first of the jobs that still wait then is to be tried; 0 when none waits. */
+int jobs_next_attempt(struct db *db, int64_t now_us, int64_t *ret_us, struct error *err);
 
 /* How long a job waits after this many attempts that failed: 0.2 s, four times as long
  * each time, 30 s at most. */

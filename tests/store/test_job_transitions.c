@@ -434,7 +434,7 @@ static void test_a_job_waits_for_its_next_attempt_and_keeps_its_place(void **sta
     struct error err = {0};
     int64_t lease = make_running_job(db, id), next = -1, position = 0;
     make_job(db, 0, NULL, younger);
-    assert_int_equal(jobs_next_attempt(db, &next, &err), 0);
+    assert_int_equal(jobs_next_attempt(db, TEST_NOW, &next, &err), 0);
     assert_int_equal(next, 0);
     struct job_release release = crashed;
     release.next_attempt_us = TEST_NOW + 5000000;
@@ -442,13 +442,16 @@ static void test_a_job_waits_for_its_next_attempt_and_keeps_its_place(void **sta
     assert_string_equal(next_at(db, TEST_NOW, true), younger);
     assert_int_equal(jobs_queue_position(db, id, &position, &err), 0);
     assert_int_equal(position, 1);
-    assert_int_equal(jobs_next_attempt(db, &next, &err), 0);
+    assert_int_equal(jobs_next_attempt(db, TEST_NOW, &next, &err), 0);
     assert_int_equal(next, TEST_NOW + 5000000);
     assert_string_equal(next_at(db, next, true), id);
+    int64_t later = -1; /* one that is due, and held up by something else, is none */
+    assert_int_equal(jobs_next_attempt(db, next, &later, &err), 0);
+    assert_int_equal(later, 0);
     /* A clock that was set back makes nobody wait for a year. */
     assert_string_equal(next_at(db, TEST_NOW - INT64_C(31000000000000), true), id);
     assert_int_equal(jobs_start(db, id, next, &lease, &err), 0);
-    assert_int_equal(jobs_next_attempt(db, &next, &err), 0);
+    assert_int_equal(jobs_next_attempt(db, TEST_NOW, &next, &err), 0);
     assert_int_equal(next, 0);
 }
 

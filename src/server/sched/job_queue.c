@@ -74,8 +74,8 @@ void job_queue_look_later(struct sched *sched)
  * for something else (slots, another suspect), whose end is a reason to look. */
 static int wait_for_attempts(struct sched *sched, struct db *db, struct error *err)
 {
-    int64_t next_us, now_us = clock_wall_us();
-    int rc = jobs_next_attempt(db, &next_us, err);
+    int64_t next_us = 0, now_us = clock_wall_us();
+    int rc = jobs_next_attempt(db, now_us, &next_us, err);
     if (rc == 0 && next_us > now_us)
         look_again_in(sched, (next_us - now_us) * 1000);
     return rc;
