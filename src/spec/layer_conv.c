@@ -178,7 +178,8 @@ static int conv_infer(const struct window_keys *keys, const struct model_spec *m
     layer->scratch = scratch_of(&window, filters, groups);
     int64_t outputs = shape_elements(&layer->output);
     layer->l2 = attrs_number(&layer->attrs, "l2");
-    double flops = 2.0 * (double)outputs * (double)taps * (double)(channels / groups);
+    int64_t seen = channels / groups;
+    double flops = 2.0 * (double)outputs * (double)taps * (double)seen;
     layer->flops = flops < 1e15 ? (int64_t)flops : (int64_t)1e15;
     if (attrs_boolean(&layer->attrs, "use_bias"))
         layer->flops += outputs;

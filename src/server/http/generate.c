@@ -146,7 +146,8 @@ static void append_end(struct generation *generation, int rc, const char *json,
     if (rc == 0)
         rc = json_parse(json, length, 0, &answer, NULL);
     json_t *body = json_object_get(answer, "body");
-    bool is_done = json_integer_value(json_object_get(answer, "status")) == 200;
+    bool is_done =
+        rc == 0 && json_integer_value(json_object_get(answer, "status")) == 200;
     char *text = is_done ? json_dumps(body, JSON_COMPACT) : NULL;
     static const char fault[] =
         "{\"code\":\"interrupted\",\"detail\":\"The generation was "
