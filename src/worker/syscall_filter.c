@@ -161,8 +161,15 @@ static void forbidden(int number, siginfo_t *info, void *context)
     begin[digits] = '\n';
     ssize_t put = write(STDERR_FILENO, text, (size_t)(begin - text) + digits + 1);
     (void)put;
+#if SYSCALL_FILTER_LAX
+    /* A sanitizer has put a handler of its own in between, which blocks the signal until
+     * this one has returned. */
+    signal(SIGSYS, SIG_DFL);
+    raise(SIGSYS);
+#else
     raise(SIGSYS);
     _exit(128 + SIGSYS);
+#endif
 }
 
 static int add_rules(scmp_filter_ctx filter)
