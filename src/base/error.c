@@ -91,12 +91,17 @@ int error_set_errno(struct error *err, int errno_value, const char *format, ...)
     return code;
 }
 
+int error_of_thread(int errno_value)
+{
+    return errno_value == EAGAIN ? ENOMEM : errno_value;
+}
+
 const char *error_code_name(int code)
 {
     static const char *const names[] = {
-        "ok",   "out_of_memory", "invalid",  "too_large", "not_found", "conflict",
-        "io",   "no_space",      "eof",      "corrupt",   "cancelled", "timeout",
-        "busy", "protocol",      "internal",
+        "ok",   "out_of_memory", "invalid",  "too_large",      "not_found", "conflict",
+        "io",   "no_space",      "eof",      "corrupt",        "cancelled", "timeout",
+        "busy", "protocol",      "internal", "worker_crashed",
     };
     size_t index = code <= 0 ? (size_t)(-(long long)code) : sizeof(names);
     return index < sizeof(names) / sizeof(names[0]) ? names[index] : "unknown";

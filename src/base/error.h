@@ -25,7 +25,8 @@ enum error_code {
     ERR_TIMEOUT = -11,   /* did not happen in the time allowed */
     ERR_BUSY = -12,      /* a limit on concurrent work is reached; try again later */
     ERR_PROTOCOL = -13,  /* a frame or message that is not legal here */
-    ERR_INTERNAL = -14   /* a bug or a broken environment */
+    ERR_INTERNAL = -14,  /* a bug or a broken environment */
+    ERR_WORKER = -15     /* a worker process ended without an answer: the text says how */
 };
 
 struct error {
@@ -51,6 +52,10 @@ int error_set_at(struct error *err, int code, const char *pointer, const char *f
  * ENFILE and EAGAIN, otherwise ERR_IO. */
 int error_set_errno(struct error *err, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* For error_set_errno() after pthread_create(): that calls it EAGAIN when there is no
+ * memory for the stack. */
+int error_of_thread(int errno_value);
 
 /* A snake_case name of a code for logs and replies: "too_large". Never NULL. */
 const char *error_code_name(int code);

@@ -86,7 +86,7 @@ static int start(struct prefetcher *prefetcher, struct error *err)
     pthread_attr_destroy(&attributes);
     prefetcher->started = failed == 0;
     return failed == 0 ? 0
-                       : error_set_errno(err, failed,
+                       : error_set_errno(err, error_of_thread(failed),
                                          "cannot start the thread that "
                                          "makes batches");
 }

@@ -122,8 +122,9 @@ static int start(struct slices *slices, struct error *err)
     }
     pthread_attr_destroy(&attributes);
     if (failed != 0)
-        return error_set_errno(err, failed, "cannot start thread %d of %d",
-                               slices->started + 2, slices->count);
+        return error_set_errno(err, error_of_thread(failed),
+                               "cannot start thread %d of %d", slices->started + 2,
+                               slices->count);
     return 0;
 }
 

@@ -166,7 +166,8 @@ int channel_listen(struct channel *channel, struct error *err)
 {
     int failed = pthread_create(&channel->ear, NULL, listen_main, channel);
     if (failed != 0)
-        return error_set_errno(err, failed, "cannot listen for commands");
+        return error_set_errno(err, error_of_thread(failed),
+                               "cannot listen for commands");
     channel->listens = true;
     return 0;
 }
@@ -412,7 +413,8 @@ int channel_ready(struct channel *channel, struct error *err)
                           BACKPROP_VERSION, channel->sandbox);
     int failed = pthread_create(&channel->heart, NULL, beat_main, channel);
     if (failed != 0)
-        return error_set_errno(err, failed, "cannot start the heartbeat");
+        return error_set_errno(err, error_of_thread(failed),
+                               "cannot start the heartbeat");
     channel->beats = true;
     return channel_send(channel, MESSAGE_READY, text, (size_t)length, err);
 }

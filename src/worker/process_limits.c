@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -50,7 +51,11 @@ static void offer_to_the_oom_killer(void)
 
 static int limit(int resource, rlim_t most, const char *what, struct error *err)
 {
-    struct rlimit both = {most, most};
+    struct rlimit both;
+    bool known = getrlimit((__rlimit_resource_t)resource, &both) == 0;
+    if (!known || both.rlim_max > most) /* it may be lower already: then it stays so */
+        both.rlim_max = most;
+    both.rlim_cur = both.rlim_max;
     if (setrlimit((__rlimit_resource_t)resource, &both) != 0)
         return error_set_errno(err, errno, "cannot limit %s", what);
     return 0;

@@ -307,6 +307,7 @@ static void test_errors_become_the_fitting_status(void **state)
                  {ERR_IO, 503, "disk_failure", false},
                  {ERR_NOMEM, 503, "out_of_memory", true},
                  {ERR_CORRUPT, 500, "damaged", true},
+                 {ERR_WORKER, 500, "worker_crashed", true},
                  {ERR_INTERNAL, 500, "internal_error", false}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[128];

@@ -103,7 +103,7 @@ static void test_crash_of_an_ingest_worker_is_told(void **state)
     struct answer result;
     fixture_start(f);
     ingest(f, "crash 11", &result);
-    assert_int_equal(result.rc, ERR_INTERNAL);
+    assert_int_equal(result.rc, ERR_WORKER);
     fixture_expect_text(result.text, "SIGSEGV");
     ingest(f, "exit 0", &result);
     fixture_expect_text(result.text, "exit status 0");
@@ -122,7 +122,7 @@ static void test_lies_of_an_ingest_worker_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
         ingest(f, scripts[i], &result);
-        assert_int_equal(result.rc, ERR_INTERNAL);
+        assert_int_equal(result.rc, ERR_WORKER);
         fixture_expect_text(result.text, "spoke out of protocol");
     }
 }
@@ -150,7 +150,7 @@ test_waiting_ingests_have_their_turn_and_all_descriptors_are_closed(void **state
                          0);
     for (int i = 0; i < 12; i++) {
         fixture_wait_until(f, answer_is_there, &results[i]);
-        assert_int_equal(results[i].rc, i % 3 == 1 ? ERR_INTERNAL : 0);
+        assert_int_equal(results[i].rc, i % 3 == 1 ? ERR_WORKER : 0);
         assert_int_equal(results[i].calls, 1);
     }
     fixture_stop(f, CLOCK_NS_PER_SECOND);
@@ -236,7 +236,7 @@ static void test_failures_of_a_gradient_check_are_told(void **state)
     assert_int_equal(result.rc, ERR_INVALID);
     fixture_expect_text(result.text, "It went wrong.");
     check(f, "crash 11", &result);
-    assert_int_equal(result.rc, ERR_INTERNAL);
+    assert_int_equal(result.rc, ERR_WORKER);
     fixture_expect_text(result.text, "SIGSEGV");
     static const char *const lies[] = {
         "json 23 {};hang",
@@ -246,7 +246,7 @@ static void test_failures_of_a_gradient_check_are_told(void **state)
     };
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         check(f, lies[i], &result);
-        assert_int_equal(result.rc, ERR_INTERNAL);
+        assert_int_equal(result.rc, ERR_WORKER);
         fixture_expect_text(result.text, "spoke out of protocol");
     }
 }

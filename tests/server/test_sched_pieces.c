@@ -138,7 +138,7 @@ static void test_pieces_that_nobody_asked_for_end_the_worker(void **state)
     uint64_t ticket;
     assert_int_equal(sched_ask(f->sched, &question, &ticket, &err), 0);
     fixture_wait_until(f, answer_is_there, &reply);
-    assert_int_equal(reply.rc, ERR_INTERNAL);
+    assert_int_equal(reply.rc, ERR_WORKER);
     fixture_expect_text(reply.text, "piece");
 }
 

@@ -126,7 +126,7 @@ static void test_crash_takes_only_the_question_that_caused_it(void **state)
     for (int i = 0; i < 5; i++) {
         fixture_wait_until(f, answer_is_there, &replies[i]);
         assert_int_equal(replies[i].calls, 1);
-        assert_int_equal(replies[i].rc, i == 2 ? ERR_INTERNAL : 0);
+        assert_int_equal(replies[i].rc, i == 2 ? ERR_WORKER : 0);
     }
     fixture_expect_text(replies[2].text, "SIGSEGV");
     assert_int_equal(process_of(&replies[0]), process_of(&replies[1]));
@@ -161,7 +161,7 @@ static void test_question_that_is_never_answered_fails_by_silence(void **state)
     fixture_start(f);
     fixture_add_model(f, "", 4, model);
     ask(f, model, "hang", &reply);
-    assert_int_equal(reply.rc, ERR_INTERNAL);
+    assert_int_equal(reply.rc, ERR_WORKER);
     fixture_expect_text(reply.text, "silent");
 }
 

@@ -221,6 +221,19 @@ static int open_more(const void *context)
 }
 #endif
 
+/* Not even root gets more than what was there before. */
+static int keep_a_lower_limit(const void *context)
+{
+    (void)context;
+    struct rlimit low = {100 << 20, 100 << 20}, found;
+    const struct limits limits = {.memory_mb = 64, .file_mb = -1};
+    struct error err = {0};
+    if (setrlimit(RLIMIT_DATA, &low) != 0 || limits_apply(&limits, &err) != 0 ||
+        getrlimit(RLIMIT_DATA, &found) != 0)
+        return 1;
+    return found.rlim_cur == low.rlim_cur && found.rlim_max == low.rlim_max ? 0 : 2;
+}
+
 static int write_to_a_file(const void *context)
 {
     const int *fd = context;
@@ -237,6 +250,9 @@ static void test_limits_hold_and_are_told_by_errors(void **state)
 #if !SYSCALL_FILTER_LAX
     expect_works(take_too_much, NULL);
     expect_works(open_more, NULL);
+    struct child_end end;
+    child_run(keep_a_lower_limit, NULL, true, &end);
+    assert_int_equal(end.exit_status, 0);
 #endif
 }
 

@@ -195,7 +195,7 @@ static const struct {
     {ERR_BUSY, 503, "busy"},           {ERR_NO_SPACE, 507, "no_space"},
     {ERR_TIMEOUT, 504, "timeout"},     {ERR_CANCELLED, 503, "shutting_down"},
     {ERR_IO, 503, "disk_failure"},     {ERR_NOMEM, 503, "out_of_memory"},
-    {ERR_CORRUPT, 500, "damaged"},
+    {ERR_CORRUPT, 500, "damaged"},     {ERR_WORKER, 500, "worker_crashed"},
 };
 
 /* What a client is told where the text names a system call. */

@@ -19,12 +19,12 @@ static void say_escape(const struct worker_end *end, struct error *cause)
         line = at + sizeof(words) - 1;
     size_t digits = line ? strspn(line, "0123456789") : 0;
     if (digits > 0 && digits < 10)
-        error_set(cause, ERR_INTERNAL,
+        error_set(cause, ERR_WORKER,
                   "The worker tried a forbidden system call, number %.*s, and was ended "
                   "by its sandbox.",
                   (int)digits, line);
     else
-        error_set(cause, ERR_INTERNAL,
+        error_set(cause, ERR_WORKER,
                   "The worker tried a forbidden system call and was ended by its "
                   "sandbox.");
 }
@@ -33,11 +33,11 @@ static void say_cause(const struct worker_end *end, struct error *cause)
 {
     error_clear(cause);
     if (end->verdict != WORKER_UNHURT) {
-        error_set(cause, ERR_INTERNAL, "The worker was ended: %s.", end->reason.text);
+        error_set(cause, ERR_WORKER, "The worker was ended: %s.", end->reason.text);
         return;
     }
     if (end->signal == 0) {
-        error_set(cause, ERR_INTERNAL,
+        error_set(cause, ERR_WORKER,
                   "The worker ended with exit status %d before its task was done.",
                   end->exit_status);
         return;
@@ -52,7 +52,7 @@ static void say_cause(const struct worker_end *end, struct error *cause)
         return;
     }
     const char *name = sigabbrev_np(end->signal), *meaning = sigdescr_np(end->signal);
-    error_set(cause, ERR_INTERNAL, "The worker was ended by signal %d (SIG%s, %s).",
+    error_set(cause, ERR_WORKER, "The worker was ended by signal %d (SIG%s, %s).",
               end->signal, name ? name : "?", meaning ? meaning : "unknown");
 }
 

@@ -7,7 +7,7 @@
 
 /*
  * Sets *ret_cause to one sentence (code ERR_NOMEM for want of memory, otherwise
- * ERR_INTERNAL) and returns the details as text: attempt, last progress (JSON text, may
+ * ERR_WORKER) and returns the details as text: attempt, last progress (JSON text, may
  * be NULL), last lines on standard error. New string, NULL without memory. `attempt` 0
  * leaves the attempts out.
  */
