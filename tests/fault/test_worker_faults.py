@@ -260,7 +260,7 @@ class IngestFaults(FaultTest):
                 self.client.delete_dataset(body["id"])
                 continue
             refused += 1
-            self.assertEqual(status, 500, body)
+            self.assertEqual(status, 503 if body["code"] == "out_of_memory" else 500, body)
             self.assertIn(body["code"], words)
             self.assertIn(words[body["code"]], body["detail"])
             self.assertEqual(self.uploads(), before)
@@ -288,7 +288,7 @@ class IngestFaults(FaultTest):
         # Early: it takes little, and all of it at its start. A program that is still being
         # loaded crashes.
         self.hit_uploads(take_memory_away, 8 * SCALE,
-                         {"out_of_memory": "not enough memory", "worker_crashed": "The worker"},
+                         {"out_of_memory": "memory", "worker_crashed": "The worker"},
                          most_seconds=0.01)
         self.expect_faults("no memory for an ingest", 8 * SCALE)
 
@@ -361,7 +361,7 @@ class ServingFaults(FaultTest):
             if not self.hurt(self.worker(), take_memory_away):
                 continue
             status, body = self.post(self.path, larger)
-            self.assertEqual((status, body["code"]), (500, "out_of_memory"), body)
+            self.assertEqual((status, body["code"]), (503, "out_of_memory"), body)
             self.assertEqual(self.post(self.path, larger), (200, expected))
         self.expect_faults("no memory for an answer", claimed)
 
