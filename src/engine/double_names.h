@@ -53,6 +53,7 @@
 #define gemm_tn gemm_tn_double
 #define gemm_tn_reference gemm_tn_reference_double
 #define gemm_use_one_thread gemm_use_one_thread_double
+#define gemm_check_room gemm_check_room_double
 #define gradcheck gradcheck_double
 #define graph_arena_bytes graph_arena_bytes_double
 #define graph_compile graph_compile_double

@@ -4,6 +4,7 @@
 
 #include <cblas.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /*
  * From this on in every dimension OpenBLAS, which packs both operands, is ahead of our
@@ -11,6 +12,10 @@
  * it is 100 to 101, at 128 x 256 x 784 it is 103 to 114).
  */
 #define LARGE 512
+
+/* OpenBLAS maps so much for each product under way at once, keeps it, and tries without
+ * end when it cannot have it. It touches a small part. */
+#define LIBRARY_BYTES ((size_t)128 << 20)
 
 /* Whether OpenBLAS uses the vectors that this CPU has. It takes a CPU that is newer than
  * itself for an old one: on Zen 5 version 0.3.21 has 117 GFLOP/s where our own kernel has
@@ -141,6 +146,18 @@ void gemm_nt_reference(const struct gemm *gemm)
 void gemm_tn_reference(const struct gemm *gemm)
 {
     reference(gemm, 1, gemm->lda, gemm->ldb, 1);
+}
+
+int gemm_check_room(int threads, struct error *err)
+{
+    size_t bytes = (size_t)threads * LIBRARY_BYTES;
+    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
+        return error_set(err, ERR_NOMEM, "no memory for the products of %d thread%s",
+                         threads, threads == 1 ? "" : "s");
+    munmap(room, bytes);
+    return 0;
 }
 
 void gemm_use_one_thread(void)

@@ -13,6 +13,7 @@
 #ifndef BACKPROP_GEMM_H
 #define BACKPROP_GEMM_H
 
+#include "base/error.h"
 #include "real.h"
 
 #include <stddef.h>
@@ -50,5 +51,9 @@ void gemm_tn_reference(const struct gemm *gemm);
 
 /* Makes OpenBLAS keep to the calling thread; idempotent. */
 void gemm_use_one_thread(void);
+
+/* Is there room for what OpenBLAS takes when each of so many threads makes its first
+ * product? Without it, that product would never end. ERR_NOMEM. */
+int gemm_check_room(int threads, struct error *err) __attribute__((warn_unused_result));
 
 #endif

@@ -5,6 +5,7 @@
 #include "network_internal.h"
 
 #include "base/memory.h"
+#include "gemm.h"
 #include "graph.h"
 #include "kernels.h"
 
@@ -50,6 +51,11 @@ int network_load(const struct job_spec *spec, const void *parameters, size_t byt
     int status = network_new(spec, max_rows, &network, err);
     if (status != 0)
         return status;
+    status = gemm_check_room(1, err);
+    if (status != 0) {
+        network_free(network);
+        return status;
+    }
     if (bytes != network_exported_bytes(network)) {
         status = error_set(err, ERR_CORRUPT,
                            "the model has %zu bytes of parameters, but %zu came",

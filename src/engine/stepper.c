@@ -134,6 +134,8 @@ int stepper_new(const struct stepper_options *options, struct stepper **ret_step
     if (rc == 0)
         rc = slices_new(stepper->slice_count, &stepper->slices, err);
     if (rc == 0)
+        rc = gemm_check_room(stepper->slice_count, err);
+    if (rc == 0)
         rc = graph_initialize(stepper->graph, options->seed, stepper->parameters, err);
     if (rc != 0) {
         stepper_free(stepper);

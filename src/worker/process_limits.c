@@ -22,10 +22,12 @@
 #define NICENESS 10
 #define OOM_SCORE "500" /* of -1000 … 1000: before the daemon, which has 0 */
 
-/* Beyond what a task is predicted to take and a quarter of that: the buffers of BLAS, the
- * stacks of threads, what malloc sets aside for each of them. All that is reserved
- * counts, whether it was ever touched or not. */
-#define HEAD_ROOM_MB 512
+/* Beyond what a task is predicted to take and a quarter of that: of each thread 128 MiB
+ * that OpenBLAS reserves, a stack, and what malloc sets aside. It counts although little
+ * of it is ever touched. */
+#define HEAD_ROOM_MB 256
+#define THREAD_MB 160
+#define THREADS_MAX 4096
 #define MEMORY_MAX_MB (INT64_C(1) << 40)
 
 /* Polling stays quick while workers use every core. Failure only costs some of that. */
@@ -64,11 +66,13 @@ static int limit(int resource, rlim_t most, const char *what, struct error *err)
 /* Private memory that can be written; a dataset's mapped file is not of it. Beyond the
  * limit an allocation fails, which the daemon is told in words. A sanitizer's shadow is
  * larger than any limit. */
-static int limit_memory(int64_t memory_mb, struct error *err)
+static int limit_memory(int64_t memory_mb, int64_t threads, struct error *err)
 {
+    if (threads < 1 || threads > THREADS_MAX)
+        threads = threads < 1 ? 1 : THREADS_MAX;
     if (memory_mb < 0 || memory_mb > MEMORY_MAX_MB || SYSCALL_FILTER_LAX)
         return 0;
-    int64_t most_mb = memory_mb + memory_mb / 4 + HEAD_ROOM_MB;
+    int64_t most_mb = memory_mb + memory_mb / 4 + HEAD_ROOM_MB + threads * THREAD_MB;
     return limit(RLIMIT_DATA, (rlim_t)most_mb << 20, "memory", err);
 }
 
@@ -84,7 +88,7 @@ int limits_apply(const struct limits *limits, struct error *err)
 {
     int rc = limit(RLIMIT_CORE, 0, "core files", err);
     if (rc == 0)
-        rc = limit_memory(limits->memory_mb, err);
+        rc = limit_memory(limits->memory_mb, limits->threads, err);
     if (rc == 0)
         rc = limit_files(limits->file_mb, err);
     if (rc != 0)

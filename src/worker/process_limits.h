@@ -15,6 +15,7 @@
 /* Negative: no limit. */
 struct limits {
     int64_t memory_mb; /* MiB that its task may take; what any worker takes is added */
+    int64_t threads;   /* that share a step; each adds to that */
     int64_t file_mb;   /* MiB that a file which it writes may have */
 };
 

@@ -6,10 +6,16 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-enum option_value { OPTION_SANDBOX, OPTION_MEMORY, OPTION_FILE, OPTION_PROBE };
+enum option_value {
+    OPTION_SANDBOX,
+    OPTION_MEMORY,
+    OPTION_THREADS,
+    OPTION_FILE,
+    OPTION_PROBE
+};
 
-static int parse_mb(const char *name, const char *text, int64_t *ret_mb,
-                    struct error *err)
+static int parse_count(const char *name, const char *text, int64_t *ret_count,
+                       struct error *err)
 {
     char *end;
     errno = 0;
@@ -17,7 +23,7 @@ static int parse_mb(const char *name, const char *text, int64_t *ret_mb,
     if (errno != 0 || *end != '\0' || !isdigit((unsigned char)text[0]))
         return error_set(err, ERR_INVALID, "--%s: expected a number, found \"%.40s\"",
                          name, text);
-    *ret_mb = value;
+    *ret_count = value;
     return 0;
 }
 
@@ -27,10 +33,11 @@ int worker_options_parse(int argc, char **argv, struct worker_options *ret_optio
     static const struct option table[] = {
         {"sandbox", required_argument, NULL, OPTION_SANDBOX},
         {"memory-mb", required_argument, NULL, OPTION_MEMORY},
+        {"threads", required_argument, NULL, OPTION_THREADS},
         {"file-mb", required_argument, NULL, OPTION_FILE},
         {"probe", no_argument, NULL, OPTION_PROBE},
         {NULL, 0, NULL, 0}};
-    struct worker_options options = {.sandbox = SANDBOX_AUTO, .limits = {-1, -1}};
+    struct worker_options options = {.sandbox = SANDBOX_AUTO, .limits = {-1, 1, -1}};
     opterr = 0;
     int found, rc = 0;
     while (rc == 0 && (found = getopt_long(argc, argv, "", table, NULL)) != -1) {
@@ -40,9 +47,11 @@ int worker_options_parse(int argc, char **argv, struct worker_options *ret_optio
                     err, ERR_INVALID,
                     "--sandbox: expected strict, auto or none, found \"%.40s\"", optarg);
         } else if (found == OPTION_MEMORY) {
-            rc = parse_mb("memory-mb", optarg, &options.limits.memory_mb, err);
+            rc = parse_count("memory-mb", optarg, &options.limits.memory_mb, err);
+        } else if (found == OPTION_THREADS) {
+            rc = parse_count("threads", optarg, &options.limits.threads, err);
         } else if (found == OPTION_FILE) {
-            rc = parse_mb("file-mb", optarg, &options.limits.file_mb, err);
+            rc = parse_count("file-mb", optarg, &options.limits.file_mb, err);
         } else if (found == OPTION_PROBE) {
             options.probe = true;
         } else {

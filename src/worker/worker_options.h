@@ -9,7 +9,7 @@
 
 struct worker_options {
     enum sandbox_policy sandbox; /* --sandbox=strict|auto|none; auto */
-    struct limits limits;        /* --memory-mb=N, --file-mb=N; none */
+    struct limits limits;        /* --memory-mb=N, --threads=N, --file-mb=N; none */
     bool probe;                  /* --probe: say what the sandbox is like here, and end */
 };
 

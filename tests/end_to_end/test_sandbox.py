@@ -32,7 +32,7 @@ def workers_of(pid):
 
 class SandboxTest(unittest.TestCase):
     def service(self, *arguments):
-        service = Service("--workers", "2", *arguments)
+        service = Service("--workers", "6", *arguments)
         self.addCleanup(service.remove)
         return service
 
@@ -82,20 +82,21 @@ class SandboxTest(unittest.TestCase):
         self.assertEqual(status, 200, answer)
 
     def test_products_of_the_blas_library_work_in_it(self):
-        """From 512 in each dimension on, matrices are OpenBLAS's, which then takes memory."""
+        """From 512 in each dimension on, matrices are OpenBLAS's, which then takes 128 MiB for
+        each thread, and does not end without them."""
         service = self.service(f"--sandbox={self.strictest()}")
         layers = [{"type": "dense", "units": 640, "activation": "relu"},
                   {"type": "dense", "units": 640, "activation": "relu"},
                   {"type": "dense", "units": "auto"}]
-        body = spec(self.dataset(service, 3000), "arm", epochs=1, batch_size=1280,
-                    model={"layers": layers}, resources={"threads": 2, "memory_mb": 96})
+        body = spec(self.dataset(service, 6000), "arm", epochs=1, batch_size=3840,
+                    model={"layers": layers}, resources={"threads": 6, "memory_mb": 160})
         job = service.client.wait(service.client.submit(body)["id"], timeout=120)
         self.assertEqual(job["status"], "succeeded", job)
 
     def test_a_worker_has_the_limits_of_its_job(self):
         service = self.service()
         body = spec(self.dataset(service), "arm", epochs=1000000,
-                    resources={"memory_mb": 1000})
+                    resources={"memory_mb": 1000, "threads": 2})
         job = service.client.submit(body)["id"]
         deadline = time.monotonic() + 60
         while service.client.job(job)["progress"]["step"] == 0:
@@ -106,7 +107,7 @@ class SandboxTest(unittest.TestCase):
         if probe()["sandbox"] == "lax":  # a sanitizer needs more of both
             self.assertEqual(limits["Max data size"], "unlimited")
         else:
-            self.assertEqual(int(limits["Max data size"]), (1000 + 250 + 512) << 20)
+            self.assertEqual(int(limits["Max data size"]), (1000 + 250 + 256 + 2 * 160) << 20)
             self.assertEqual(limits["Max open files"], "1")
         service.client.cancel(job)
         self.assertEqual(service.client.wait(job, timeout=60)["status"], "cancelled")

@@ -268,9 +268,18 @@ static void test_a_product_gives_the_same_bits_each_time(void **state)
     release(&matrices);
 }
 
+static void test_room_for_products_is_checked(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    assert_int_equal(gemm_check_room(2, &err), 0);
+    assert_int_equal(gemm_check_room(1 << 20, &err), ERR_NOMEM); /* 128 TiB */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_room_for_products_is_checked),
         cmocka_unit_test(test_products_equal_their_references),
         cmocka_unit_test(test_products_of_parts_of_matrices_leave_the_rest_alone),
         cmocka_unit_test(test_kernels_of_every_instruction_set_equal_the_references),

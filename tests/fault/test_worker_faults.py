@@ -116,7 +116,7 @@ class TrainingFaults(FaultTest):
                 pid = self.worker()
                 self.soon(0.3)
                 self.assertTrue(self.hurt(pid, KILL))
-                self.no_worker_but(pid)
+                self.gone(pid)
             done = self.finished(job)
             self.assertEqual((done["status"], done["stop_reason"], done["attempt"]),
                              ("failed", "worker_crashed", 2), done)
@@ -125,13 +125,6 @@ class TrainingFaults(FaultTest):
             self.assertIn("Attempt 2 of 2.", done["error"]["detail"])
             self.assertEqual(len(self.crashes(job)), 2)
         self.expect_faults("kill -9 of a last attempt", claimed)
-
-    def no_worker_but(self, pid):
-        """Waits until this one was replaced, or its job has ended."""
-        deadline = time.monotonic() + 60
-        while state_of(pid) is not None:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.002)
 
     def test_workers_without_memory_say_so(self):
         """Every allocation after a random moment fails: the job ends with out_of_memory, or
@@ -207,10 +200,7 @@ class TrainingFaults(FaultTest):
             if not self.hurt(pid, STOP):
                 continue
             self.service.kill()
-            deadline = time.monotonic() + 60
-            while state_of(pid) not in (None, "Z"):
-                self.assertLess(time.monotonic(), deadline, "the worker lives on")
-                time.sleep(0.01)
+            self.gone(pid)
             self.restart()
             self.same_as_undisturbed(job)
         self.expect_faults("SIGSTOP of a worker, kill -9 of its daemon", claimed)
@@ -245,7 +235,7 @@ class IngestFaults(FaultTest):
     def hit_uploads(self, fault, claimed, words, most_seconds=None):
         """Hits uploads at random moments of their ingest; `words` by the codes they bring."""
         refused = 0
-        while self.faults < claimed:
+        while refused < claimed:
             self.no_worker()
             before = self.uploads()
             answer = self.in_background(self.service.upload_text, self.table, "?name=hit")
@@ -265,7 +255,6 @@ class IngestFaults(FaultTest):
             self.assertIn(words[body["code"]], body["detail"])
             self.assertEqual(self.uploads(), before)
             self.nothing_is_left()
-        self.assertGreater(refused, 0)
         status, body = self.service.upload_text(self.table)
         self.assertEqual((status, body["columns"]), (201, self.expected["columns"]))
 
@@ -287,10 +276,10 @@ class IngestFaults(FaultTest):
             return
         # Early: it takes little, and all of it at its start. A program that is still being
         # loaded crashes.
-        self.hit_uploads(take_memory_away, 8 * SCALE,
+        self.hit_uploads(take_memory_away, 4 * SCALE,
                          {"out_of_memory": "memory", "worker_crashed": "The worker"},
                          most_seconds=0.01)
-        self.expect_faults("no memory for an ingest", 8 * SCALE)
+        self.expect_faults("no memory for an ingest", 4 * SCALE)
 
 
 class ServingFaults(FaultTest):
@@ -316,11 +305,11 @@ class ServingFaults(FaultTest):
 
     def hit_questions(self, fault, claimed, code, words):
         failed = 0
-        while self.faults < claimed:
+        while failed < claimed:
             self.assertEqual(self.post(self.path, self.question), self.expected)
             pid = self.worker()
             answer = self.in_background(self.post, self.path, self.question)
-            self.soon(self.seconds)
+            self.soon(self.seconds / 2)
             if not self.hurt(pid, fault):
                 answer()
                 continue
@@ -329,12 +318,11 @@ class ServingFaults(FaultTest):
                 self.assertEqual((status, body), self.expected)
                 if fault is STOP:  # nobody waits for an idle one
                     os.kill(pid, signal.SIGKILL)
-                self.no_worker()
+                self.gone(pid)
                 continue
             failed += 1
             self.assertEqual((status, body["code"]), (500, code), body)
             self.assertIn(words, body["detail"])
-        self.assertGreater(failed, 0)
         self.assertEqual(self.post(self.path, self.question), self.expected)
 
     def test_killed_answers_fail_and_the_next_is_right(self):

@@ -144,7 +144,7 @@ static void test_worker_that_cannot_load_fails_all_questions(void **state)
         put(f, crashing, "x", &replies[i]);
     for (int i = 0; i < 3; i++) {
         fixture_wait_until(f, answer_is_there, &replies[i]);
-        assert_int_equal(replies[i].rc, ERR_INTERNAL);
+        assert_int_equal(replies[i].rc, ERR_WORKER);
     }
     fixture_add_model(f, "unready", 4, failing);
     ask(f, failing, "x", &replies[0]);

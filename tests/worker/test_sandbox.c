@@ -217,7 +217,7 @@ static int open_more(const void *context)
     struct rlimit files, data;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || getrlimit(RLIMIT_DATA, &data) != 0)
         return 1;
-    return files.rlim_max == 1 && data.rlim_max == (rlim_t)(64 + 16 + 512) << 20 ? 0 : 2;
+    return files.rlim_max == 1 && data.rlim_max == (rlim_t)(64 + 16 + 256 + 160) << 20 ? 0 : 2;
 }
 #endif
 

@@ -107,8 +107,8 @@ static int describe_process(posix_spawnattr_t *attributes)
 
 /* The command line: argv[0] and at most one of each option. */
 struct command_line {
-    char words[5][48];
-    char *arguments[6];
+    char words[6][48];
+    char *arguments[7];
 };
 
 static void write_command(struct command_line *command, const struct launch_order *order)
@@ -121,6 +121,9 @@ static void write_command(struct command_line *command, const struct launch_orde
     if (order->memory_mb > 0)
         snprintf(command->words[count++], sizeof(command->words[0]), "--memory-mb=%lld",
                  (long long)order->memory_mb);
+    if (order->threads > 1)
+        snprintf(command->words[count++], sizeof(command->words[0]), "--threads=%d",
+                 order->threads);
     if (order->file_mb > 0)
         snprintf(command->words[count++], sizeof(command->words[0]), "--file-mb=%lld",
                  (long long)order->file_mb);

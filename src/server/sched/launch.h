@@ -26,6 +26,7 @@ struct launch_order {
     const char
         *sandbox; /* --sandbox of the worker: "strict", "auto", "none"; NULL: auto */
     int64_t memory_mb, file_mb; /* --memory-mb, --file-mb; 0: none of it is said */
+    int threads;                /* --threads; 0: one */
     bool probe;                 /* it is to say how it is confined, and to end */
     const int *fds;             /* borrowed */
     int fd_count;

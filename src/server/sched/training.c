@@ -174,8 +174,10 @@ static void launch(struct training *training)
     training->crash_detail = NULL;
     int fd = -1;
     int rc = open_dataset(training, &fd, &training->crash);
-    const struct worker_needs needs = {
-        .fds = &fd, .fd_count = 1, .memory_mb = training->memory_mb};
+    const struct worker_needs needs = {.fds = &fd,
+                                       .fd_count = 1,
+                                       .memory_mb = training->memory_mb,
+                                       .threads = training->threads};
     if (rc == 0)
         rc = worker_process_start(&sched->setting, &needs, &handlers, &training->worker,
                                   &training->crash);
@@ -222,6 +224,7 @@ static struct training *training_new(struct sched *sched, const struct job_row *
         training->attempt = job->attempt + 1;
         training->max_attempts = job->max_attempts;
         training->memory_mb = memory_of(spec);
+        training->threads = job->threads;
         training->wish = job->stop_requested ? WISH_STOP : WISH_NONE;
         training->is_suspect = job->crashes > 0;
         training->keep_best = kept_checkpoints(spec, "keep_best");

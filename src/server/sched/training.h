@@ -44,6 +44,7 @@ struct training {
     int64_t memory_bytes; /* that it is predicted to take */
     int attempt, max_attempts;
     int64_t memory_mb;          /* resources.memory_mb */
+    int threads;                /* resources.threads */
     int keep_best, keep_latest; /* checkpoints */
     size_t checkpoint_bytes;    /* of the last one in this attempt; 0: none yet */
     int64_t lease;

@@ -369,6 +369,7 @@ int worker_process_start(const struct worker_setting *setting,
     const struct launch_order order = {.path = setting->path,
                                        .sandbox = setting->sandbox,
                                        .memory_mb = needs->memory_mb,
+                                       .threads = needs->threads,
                                        .file_mb = needs->file_mb,
                                        .fds = needs->fds,
                                        .fd_count = needs->fd_count};

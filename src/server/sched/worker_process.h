@@ -69,6 +69,7 @@ struct worker_needs {
     const int *fds; /* borrowed */
     int fd_count;
     int64_t memory_mb; /* that it may take, in MiB; 0: no limit */
+    int threads;       /* that it computes with; 0: one */
     int64_t file_mb;   /* that a file it writes may have, in MiB; 0: no limit */
 };
 
