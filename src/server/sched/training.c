@@ -191,20 +191,18 @@ static void launch(struct training *training)
     }
 }
 
-/* How many checkpoints of a kind the spec keeps; 1 where it does not say. */
-static int kept_checkpoints(const json_t *spec, const char *key)
+/* A member of an object of the spec; `fallback` where it does not say. */
+static json_int_t number_in(const json_t *spec, const char *object, const char *key,
+                            json_int_t fallback)
 {
-    const json_t *value = json_object_get(json_object_get(spec, "checkpoint"), key);
-    json_int_t count = json_is_integer(value) ? json_integer_value(value) : 1;
-    return count < 0 ? 0 : count > 1000 ? 1000 : (int)count;
+    const json_t *value = json_object_get(json_object_get(spec, object), key);
+    return json_is_integer(value) ? json_integer_value(value) : fallback;
 }
 
-/* What the job may take, in MiB; 0 where the spec does not say. */
-static int64_t memory_of(const json_t *spec)
+static int kept_checkpoints(const json_t *spec, const char *key)
 {
-    const json_t *value =
-        json_object_get(json_object_get(spec, "resources"), "memory_mb");
-    return json_is_integer(value) ? json_integer_value(value) : 0;
+    json_int_t count = number_in(spec, "checkpoint", key, 1);
+    return count < 0 ? 0 : count > 1000 ? 1000 : (int)count;
 }
 
 static struct training *training_new(struct sched *sched, const struct job_row *job,
@@ -223,7 +221,7 @@ static struct training *training_new(struct sched *sched, const struct job_row *
         training->slots = job_queue_slots(sched, job->threads);
         training->attempt = job->attempt + 1;
         training->max_attempts = job->max_attempts;
-        training->memory_mb = memory_of(spec);
+        training->memory_mb = number_in(spec, "resources", "memory_mb", 0);
         training->threads = job->threads;
         training->wish = job->stop_requested ? WISH_STOP : WISH_NONE;
         training->is_suspect = job->crashes > 0;
