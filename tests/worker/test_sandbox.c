@@ -217,9 +217,10 @@ static int open_more(const void *context)
     struct rlimit files, data;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || getrlimit(RLIMIT_DATA, &data) != 0)
         return 1;
-    return files.rlim_max == 1 && data.rlim_max == (rlim_t)(64 + 16 + 256 + 160) << 20 ? 0 : 2;
+    return files.rlim_max == 1 && data.rlim_max == (rlim_t)(64 + 16 + 256 + 160) << 20
+               ? 0
+               : 2;
 }
-#endif
 
 /* Not even root gets more than what was there before. */
 static int keep_a_lower_limit(const void *context)
@@ -233,6 +234,7 @@ static int keep_a_lower_limit(const void *context)
         return 1;
     return found.rlim_cur == low.rlim_cur && found.rlim_max == low.rlim_max ? 0 : 2;
 }
+#endif
 
 static int write_to_a_file(const void *context)
 {
