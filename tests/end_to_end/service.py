@@ -45,8 +45,10 @@ class Service:
         self.port = int(self.url.rsplit(":", 1)[1])
         self.client = Client(self.url, token=self.token, cafile=self.cafile)
 
-    def log_text(self):
-        return (self.folder / "log").read_text()[-4000:]
+    def log_text(self, most=4000):
+        """Its end, of so many characters; None: all of it."""
+        text = (self.folder / "log").read_text()
+        return text if most is None else text[-most:]
 
     def stop(self):
         """SIGTERM; returns the exit status."""

@@ -136,8 +136,8 @@ class Readiness(ServiceTest):
         finally:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
         until(lambda: not self.reasons())
-        self.assertIn("event=not_ready reasons=no_disk_space", self.service.log_text())
-        until(lambda: "event=ready_again" in self.service.log_text())
+        self.assertIn("event=not_ready reasons=no_disk_space", self.service.log_text(None))
+        until(lambda: "event=ready_again" in self.service.log_text(None))
 
     def provoke_a_write(self):
         """A DELETE of what is not there still is a write, as far as the store."""
