@@ -1,8 +1,8 @@
 /*
  * The dataset's file that a task brings: read once and compared with the digest that is
  * its name, then mapped. So what is trained on is what was uploaded, and a disk that has
- * changed a bit since is found before the first step. A second takes 1.8 GB of it where the
- * processor has instructions for SHA-256, and then it is in the page cache.
+ * changed a bit since is found before the first step. A second takes 1.8 GB of it where
+ * the processor has instructions for SHA-256, and then it is in the page cache.
  */
 #ifndef BACKPROP_WORKER_STORED_DATASET_H
 #define BACKPROP_WORKER_STORED_DATASET_H

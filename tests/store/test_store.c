@@ -10,9 +10,9 @@
 #include "store/schema.h"
 #include "store_scene.h"
 
+#include <glob.h>
 #include <pthread.h>
 #include <sqlite3.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-/* A question to the model that a request names: its answer is the reply, and a client that
- * goes away withdraws it. */
+/* A question to the model that a request names: its answer is the reply, and a client
+ * that goes away withdraws it. */
 #ifndef BACKPROP_HTTP_MODEL_ANSWER_H
 #define BACKPROP_HTTP_MODEL_ANSWER_H
 

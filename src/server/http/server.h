@@ -34,7 +34,7 @@ struct server_config {
     int slots;
     /* Of the machine: jobs that are predicted to need more are refused. */
     int64_t memory_mb;
-    int64_t stall_ns; /* a thread that is busy for longer with one thing hangs */
+    int64_t stall_ns;    /* a thread that is busy for longer with one thing hangs */
     const char *sandbox; /* the level of the workers' sandbox: "full", … */
 };
 

@@ -39,7 +39,8 @@ static int add_source(struct sources *sources, int fd, struct error *err)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, SOURCES_FROM);
     if (copy < 0) /* EINVAL: the process may not have so many */
-        return error_set_errno(err, errno == EINVAL ? EMFILE : errno, "cannot pass a descriptor to the worker");
+        return error_set_errno(err, errno == EINVAL ? EMFILE : errno,
+                               "cannot pass a descriptor to the worker");
     sources->fds[sources->count++] = copy;
     return 0;
 }

@@ -250,7 +250,8 @@ static void after_end(struct sched_write *write)
     }
     bool queued = rc == 0 && end->status == JOB_QUEUED;
     if (rc == 0) {
-        const char *reason = end->status == JOB_CANCELLED ? "cancelled" : end->stop_reason;
+        const char *reason =
+            end->status == JOB_CANCELLED ? "cancelled" : end->stop_reason;
         if (job_status_is_terminal(end->status))
             tallies_job_end(&training->sched->tallies, reason);
         log_event(LOG_INFO, "job_ended", "job=%s status=%s stop_reason=%s", training->id,
