@@ -70,6 +70,10 @@ void request_free(struct request *request)
         atomic_fetch_sub(&request->listener->uploads, 1);
     buffer_release(&request->body);
     reply_release(&request->reply);
+    /* A connection whose client is gone ends without a look at the reply, while whoever
+     * made it may still be in exchange_replied(). */
+    pthread_mutex_lock(&request->lock);
+    pthread_mutex_unlock(&request->lock);
     pthread_mutex_destroy(&request->lock);
     free(request);
 }
